@@ -1,0 +1,18 @@
+# Every target installs what it needs first: a clean clone needs python3 (3.11 or later) and make, nothing else.
+.PHONY: install lint check test demo
+
+install: .venv/.installed
+
+.venv/.installed: pyproject.toml constraints.txt scripts/install
+	scripts/install
+
+lint: install
+	scripts/lint
+
+check: lint
+	scripts/test
+
+test: check
+
+demo: install
+	scripts/demo

@@ -1,0 +1,1 @@
+"""Deep autoencoders for recommendation."""

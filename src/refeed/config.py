@@ -1,0 +1,224 @@
+"""What a model is and how it is trained: strict, frozen, read from TOML and written to it.
+
+A recipe is such a file under `recipes/`; the resolved config is saved with every model.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from refeed.errors import ConfigError
+
+__all__ = [
+    "Activation",
+    "AutoencoderConfig",
+    "BiasConfig",
+    "Config",
+    "MeanConfig",
+    "TrainConfig",
+    "config_from_toml",
+    "load_recipe",
+    "recipe_names",
+]
+
+Activation = Literal["sigmoid", "relu", "relu6", "tanh", "elu", "lrelu", "swish", "selu", "none"]
+Width = Annotated[int, Field(ge=1)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class AutoencoderConfig(_Strict):
+    """The paper's deep autoencoder (section 2), and the `simple` variant of it.
+
+    Args:
+        axis: "user": a row is a user over the items; "item": an item over the users (I-AutoRec).
+        encoder: widths of the encoder's layers; the last one is the code.
+        decoder: widths of the decoder's hidden layers; None mirrors the encoder.
+        tied: decoder weights are the encoder's, transposed (the paper's "constrained").
+        activation: after every layer.
+        output_activation: whether it is applied to the last decoder layer too.
+        dropout: probability of dropping a unit of the code layer.
+        dropout_everywhere: apply that dropout after every hidden layer, not on the code alone.
+        target: "rating": raw ratings in and out (the paper); "residual": what is left after damped biases.
+        bias_damping: [user, item], added to the counts in the damped biases of the residual.
+        input_scale: "none" (the paper), or "sqrt": inputs divided by the root of the number of ratings.
+        rated_channel: a second input for each item that says whether it is rated.
+    """
+
+    kind: Literal["autoencoder"] = "autoencoder"
+    axis: Literal["user", "item"] = "user"
+    encoder: Annotated[list[Width], Field(min_length=1)]
+    decoder: list[Width] | None = None
+    tied: bool = False
+    activation: Activation = "selu"
+    output_activation: bool = True
+    dropout: Probability = 0.0
+    dropout_everywhere: bool = False
+    target: Literal["rating", "residual"] = "rating"
+    bias_damping: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)] = [
+        5.0,
+        3.0,
+    ]
+    input_scale: Literal["none", "sqrt"] = "none"
+    rated_channel: bool = False
+
+    @model_validator(mode="after")
+    def _tied_mirrors(self) -> Self:
+        if self.tied and self.decoder not in (None, self.encoder[-2::-1]):
+            raise ValueError(
+                f"a tied decoder mirrors the encoder: decoder must be {self.encoder[-2::-1]} or left out"
+            )
+        return self
+
+
+class BiasConfig(_Strict):
+    """Baseline: mean + damped user bias + damped item bias.
+
+    Args:
+        damping: [user, item], added to the counts; None picks them on the validation ratings.
+    """
+
+    kind: Literal["bias"] = "bias"
+    damping: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)] | None = None
+
+
+class MeanConfig(_Strict):
+    """Baseline: the mean of all training ratings."""
+
+    kind: Literal["mean"] = "mean"
+
+
+class TrainConfig(_Strict):
+    """How a network is trained (paper section 3; reference-semantics of the published software).
+
+    Args:
+        optimizer: "sgd" with momentum, or "adamw".
+        lr: learning rate.
+        momentum: of SGD.
+        weight_decay: L2 for SGD, decoupled for AdamW; on all parameters, biases too.
+        schedule: "constant", "steps" (lr × gamma at each milestone) or "cosine" (to 0 over all epochs).
+        milestones: epochs, counted from 0, at which "steps" lowers the rate.
+        gamma: the factor of "steps".
+        warmup: updates over which the rate rises linearly from 0.
+        batch: users a batch.
+        drop_last: leave the last, partial batch of an epoch out (the published software does).
+        epochs: passes over the users.
+        patience: stop after so many epochs without a better validation RMSE; 0: never.
+        refeed: K, dense re-feeds a batch (paper section 2.2).
+        refeed_label: what a re-feed is compared with: "output" (its own input; the paper), "ratings" (the
+            user's ratings), or "joint" (as "output", but all losses in one update).
+        precision: of the weights and all arithmetic.
+        seed: of the start, the order of the users and the dropout.
+        checkpoint_minutes: also checkpoint within an epoch when so much time has passed.
+    """
+
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: Annotated[float, Field(gt=0)] = 0.001
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    schedule: Literal["constant", "steps", "cosine"] = "constant"
+    milestones: list[Annotated[int, Field(ge=1)]] = [24, 36, 48, 66, 72]
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.5
+    warmup: Annotated[int, Field(ge=0)] = 0
+    batch: Annotated[int, Field(ge=1)] = 128
+    drop_last: bool = False
+    epochs: Annotated[int, Field(ge=1)] = 100
+    patience: Annotated[int, Field(ge=0)] = 0
+    refeed: Annotated[int, Field(ge=0)] = 0
+    refeed_label: Literal["output", "ratings", "joint"] = "output"
+    precision: Literal["float32", "float64"] = "float32"
+    seed: Annotated[int, Field(ge=0)] = 0
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
+
+
+class Config(_Strict):
+    """A recipe, resolved: what `config.toml` of a model folder holds."""
+
+    model: Annotated[AutoencoderConfig | BiasConfig | MeanConfig, Field(discriminator="kind")]
+    train: TrainConfig = TrainConfig()
+
+    def to_toml(self) -> str:
+        """This config as TOML; `config_from_toml` reads it back."""
+        lines: list[str] = []
+        for section, table in self.model_dump(exclude_none=True).items():
+            # JSON's strings, numbers, booleans and flat lists are TOML's too.
+            lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()), ""]
+        return "\n".join(lines)
+
+
+def recipe_names() -> list[str]:
+    """The names of the recipes that come with the package."""
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in resources.files("refeed.recipes").iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def load_recipe(name_or_file: str, settings: Iterable[str] = ()) -> Config:
+    """A packaged recipe or a TOML file, with `section.key=value` settings laid over it.
+
+    Raises:
+        ConfigError: no such recipe or file, no TOML, unknown keys, values out of range; all at once.
+    """
+    if name_or_file in recipe_names():
+        text = (resources.files("refeed.recipes") / f"{name_or_file}.toml").read_text(encoding="utf-8")
+    elif Path(name_or_file).is_file():
+        text = Path(name_or_file).read_text(encoding="utf-8")
+    else:
+        raise ConfigError(
+            f"{name_or_file!r} is neither a file nor one of the recipes: {', '.join(recipe_names())}"
+        )
+    return config_from_toml(text, where=name_or_file, settings=settings)
+
+
+def config_from_toml(text: str, *, where: str, settings: Iterable[str] = ()) -> Config:
+    """Read a config from TOML.
+
+    Args:
+        text: the TOML.
+        where: what to call it in a message.
+        settings: `section.key=value` each, laid over the text.
+
+    Raises:
+        ConfigError: as `load_recipe`.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where} is not TOML: {error}") from error
+    for setting in settings:
+        _lay_over(table, setting)
+    try:
+        return Config.model_validate(table)
+    except ValidationError as error:
+        lines = [_line(problem) for problem in error.errors()]
+        raise ConfigError(f"{where} can't be used:\n" + "\n".join(lines)) from error
+
+
+def _lay_over(table: dict[str, Any], setting: str) -> None:
+    key, equals, value = setting.partition("=")
+    section, dot, name = key.strip().partition(".")
+    if not (equals and dot and section and name):
+        raise ConfigError(f"--set {setting!r} is not of the form section.key=value, such as train.lr=0.005")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()  # a bare word is a string: train.optimizer=adamw
+    table.setdefault(section, {})[name] = parsed
+
+
+def _line(problem: Mapping[str, Any]) -> str:
+    # The discriminator's value is part of pydantic's path; it is not a key that the user wrote.
+    path = [str(part) for part in problem["loc"] if part not in ("autoencoder", "bias", "mean")]
+    if problem["type"] == "extra_forbidden":
+        return f"  {'.'.join(path)}: there is no such key"
+    return f"  {'.'.join(path)} = {problem['input']!r}: {problem['msg']}"

@@ -1,0 +1,58 @@
+"""Files that are whole or absent: written beside their place, then renamed into it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["whole_file", "whole_folder"]
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _beside(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a path to write to; on success it becomes `path` in one step, on an error nothing is left."""
+    beside = _beside(path)
+    try:
+        yield beside
+        _sync(beside)
+        beside.replace(path)
+        _sync(path.parent)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; on success it becomes `path` in one step, on an error nothing is left.
+
+    Raises:
+        FileExistsError: `path` is there already and is not an empty folder.
+    """
+    beside = _beside(path)
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    try:
+        yield beside
+        for file in beside.rglob("*"):
+            _sync(file)
+        try:
+            beside.replace(path)
+        except OSError as error:
+            raise FileExistsError(f"{path} exists already") from error
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

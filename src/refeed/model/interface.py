@@ -1,0 +1,41 @@
+"""What every model is to the rest of refeed, the paper's autoencoder and a plain mean alike."""
+
+from typing import Literal, Protocol
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+
+from refeed.ratings.store import Ratings
+
+__all__ = ["Model"]
+
+
+class Model(Protocol):
+    """Predictions from histories.
+
+    Positions, not raw ids: `histories` holds the users' known ratings over the model's items (those of its
+    training, in their order), `users` are positions in `histories`, `items` positions in the model's items.
+    A user needs not have been in training: for a user-based model the history is all there is to know.
+
+    `axis` is "item" for an item-based model, whose predictions come from the items' ratings by the training
+    users: it wants the training ratings themselves as `histories` and knows no other users.
+
+    Predictions are on the scale of the ratings, not clipped.
+    """
+
+    axis: Literal["user", "item"]
+
+    def predict(
+        self,
+        histories: Ratings,
+        users: Int64[np.ndarray, " pairs"],
+        items: Int64[np.ndarray, " pairs"],
+    ) -> Float64[np.ndarray, " pairs"]:
+        """The predicted rating of each (user, item) pair."""
+        ...
+
+    def predict_all(
+        self, histories: Ratings, users: Int64[np.ndarray, " users"]
+    ) -> Float32[np.ndarray, "users items"]:
+        """The predicted ratings of all items by each of the users."""
+        ...

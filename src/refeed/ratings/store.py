@@ -1,0 +1,282 @@
+"""Ratings: one immutable object, compressed by user, and its folder on disk.
+
+The folder:
+
+    meta.json       format, counts, scale, source and the checksum of every other file
+    indptr.npy      int64 [users + 1]   where each user's ratings start
+    items.npy       int32 [ratings]     item positions, ascending within a user
+    values.npy      float32 [ratings]
+    times.npy       int64 [ratings]     Unix seconds; absent if the ratings have no times
+    users.parquet   column user
+    items.parquet   columns item, title (null where unknown)
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+from jaxtyping import Float32, Float64, Int32, Int64
+from numpy.typing import NDArray
+
+from refeed.errors import StoreError
+from refeed.files import whole_folder
+from refeed.ratings.ids import Ids
+
+__all__ = ["FORMAT", "Ratings", "is_store", "write_meta"]
+
+FORMAT = 1
+_ARRAYS = {"indptr": np.int64, "items": np.int32, "values": np.float32, "times": np.int64}
+
+
+@dataclass(frozen=True, eq=False)
+class Ratings:
+    """Who rated what how, compressed sparse rows by user.
+
+    Args:
+        indptr: where each user's ratings start, and their total at the end.
+        items: item positions, ascending within a user; a pair occurs at most once.
+        values: the ratings, any finite numbers; 0 is a rating.
+        times: Unix seconds of each rating, or None.
+        user_ids: raw ids of the users, by position.
+        item_ids: raw ids of the items, by position.
+        titles: titles of the items, by position ("" where unknown), or None.
+        source: where the ratings came from, and what was done to them, in words.
+    """
+
+    indptr: Int64[np.ndarray, " users+1"]
+    items: Int32[np.ndarray, " ratings"]
+    values: Float32[np.ndarray, " ratings"]
+    times: Int64[np.ndarray, " ratings"] | None
+    user_ids: Ids
+    item_ids: Ids
+    titles: tuple[str, ...] | None = None
+    source: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        users: Int64[np.ndarray, " ratings"],
+        items: Int64[np.ndarray, " ratings"],
+        values: NDArray[np.floating],
+        *,
+        user_ids: Ids,
+        item_ids: Ids,
+        times: Int64[np.ndarray, " ratings"] | None = None,
+        titles: Sequence[str] | None = None,
+        source: Mapping[str, str | int | float] | None = None,
+    ) -> "Ratings":
+        """Sort (user, item, value[, time]) rows, given as positions in any order, each pair once."""
+        order = np.lexsort((items, users))
+        counts = np.bincount(users, minlength=len(user_ids))
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return cls(
+            indptr=indptr,
+            items=items[order].astype(np.int32),
+            values=values[order].astype(np.float32),
+            times=None if times is None else times[order].astype(np.int64),
+            user_ids=user_ids,
+            item_ids=item_ids,
+            titles=None if titles is None else tuple(titles),
+            source=source or {},
+        )
+
+    def __len__(self) -> int:
+        """The number of ratings."""
+        return len(self.items)
+
+    @property
+    def n_users(self) -> int:
+        """The number of users, with or without ratings."""
+        return len(self.user_ids)
+
+    @property
+    def n_items(self) -> int:
+        """The number of items, with or without ratings."""
+        return len(self.item_ids)
+
+    @cached_property
+    def scale(self) -> tuple[float, float]:
+        """The lowest and the highest rating."""
+        return float(self.values.min()), float(self.values.max())
+
+    @cached_property
+    def mean(self) -> float:
+        """The mean rating."""
+        return float(self.values.mean(dtype=np.float64))
+
+    @cached_property
+    def users(self) -> Int64[np.ndarray, " ratings"]:
+        """The user position of every rating."""
+        return np.repeat(np.arange(self.n_users), np.diff(self.indptr))
+
+    @cached_property
+    def user_counts(self) -> Int64[np.ndarray, " users"]:
+        """How many ratings each user gave."""
+        return np.diff(self.indptr)
+
+    @cached_property
+    def item_counts(self) -> Int64[np.ndarray, " items"]:
+        """How many ratings each item received."""
+        counts: NDArray[np.int64] = np.bincount(self.items, minlength=self.n_items).astype(np.int64)
+        return counts
+
+    @cached_property
+    def item_means(self) -> Float64[np.ndarray, " items"]:
+        """The mean rating of each item; NaN where it has none."""
+        sums = np.bincount(self.items, weights=self.values, minlength=self.n_items)
+        means: NDArray[np.float64] = np.full(self.n_items, np.nan)
+        np.divide(sums, self.item_counts, out=means, where=self.item_counts > 0)
+        return means
+
+    def select(
+        self, mask: NDArray[np.bool_], source: Mapping[str, str | int | float] | None = None
+    ) -> "Ratings":
+        """Keep the ratings where `mask` is true; users and items stay, with or without ratings."""
+        counts = np.bincount(self.users[mask], minlength=self.n_users)
+        return replace(
+            self,
+            indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            items=self.items[mask],
+            values=self.values[mask],
+            times=None if self.times is None else self.times[mask],
+            source={**self.source, **(source or {})},
+        )
+
+    def compact(self) -> "Ratings":
+        """Drop the users and items that have no rating; the rest keep their order."""
+        users, items = np.flatnonzero(self.user_counts).tolist(), np.flatnonzero(self.item_counts).tolist()
+        renumber = np.zeros(self.n_items, dtype=np.int32)
+        renumber[items] = np.arange(len(items), dtype=np.int32)
+        return replace(
+            self,
+            indptr=np.concatenate([self.indptr[users], self.indptr[-1:]]),
+            items=renumber[self.items],
+            user_ids=Ids(self.user_ids[u] for u in users),
+            item_ids=Ids(self.item_ids[i] for i in items),
+            titles=None if self.titles is None else tuple(self.titles[i] for i in items),
+        )
+
+    def transpose(self) -> "Ratings":
+        """Swap users and items (for item-based models); titles are dropped."""
+        return Ratings.from_arrays(
+            self.items.astype(np.int64),
+            self.users,
+            self.values,
+            times=self.times,
+            user_ids=self.item_ids,
+            item_ids=self.user_ids,
+            source=self.source,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the folder, whole or not at all.
+
+        Raises:
+            StoreError: the path exists already.
+        """
+        try:
+            with whole_folder(path) as folder:
+                for name in _ARRAYS:
+                    array = getattr(self, name)
+                    if array is not None:
+                        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+                users = {"user": self.user_ids.as_array()}  # noqa: F841 - DuckDB reads it by its name
+                titles = np.empty(self.n_items, dtype=np.object_)
+                titles[:] = [None] * self.n_items if self.titles is None else [t or None for t in self.titles]
+                items = {"item": self.item_ids.as_array(), "title": titles}  # noqa: F841
+                with duckdb.connect() as db:
+                    for table in ("users", "items"):
+                        db.execute(f"COPY {table} TO '{_quoted(folder / table)}.parquet' (FORMAT parquet)")
+                write_meta(folder, dict(self.source))
+        except FileExistsError as error:
+            raise StoreError(f"{path} exists already; choose another path, or remove it first") from error
+
+    @classmethod
+    def load(cls, path: Path) -> "Ratings":
+        """Open a folder that `save` wrote; the arrays stay on disk, memory-mapped.
+
+        Raises:
+            StoreError: there is no store, it is incomplete or damaged, or of another version.
+        """
+        meta = _checked_meta(path)
+        arrays = {
+            name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            for name in _ARRAYS
+            if f"{name}.npy" in meta["sha256"]
+        }
+        with duckdb.connect() as db:
+            users = db.execute(f"SELECT \"user\" FROM '{_quoted(path)}/users.parquet'").fetchnumpy()["user"]
+            items = db.execute(f"SELECT item, title FROM '{_quoted(path)}/items.parquet'").fetchall()
+        titles = tuple(title or "" for _, title in items)
+        return cls(
+            indptr=arrays["indptr"],
+            items=arrays["items"],
+            values=arrays["values"],
+            times=arrays.get("times"),
+            user_ids=Ids(users),
+            item_ids=Ids(item for item, _ in items),
+            titles=titles if any(titles) else None,
+            source=meta["source"],
+        )
+
+
+def write_meta(folder: Path, source: dict[str, str | int | float]) -> None:
+    """Write `meta.json` for the other files of a store folder, which must all be there."""
+    indptr = np.load(folder / "indptr.npy", mmap_mode="r", allow_pickle=False)
+    values = np.load(folder / "values.npy", mmap_mode="r", allow_pickle=False)
+    meta = {
+        "format": FORMAT,
+        "users": len(indptr) - 1,
+        "ratings": len(values),
+        "scale": [float(values.min()), float(values.max())] if len(values) else None,
+        "source": source,
+        "sha256": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
+    }
+    (folder / "meta.json").write_text(json.dumps(meta, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def is_store(path: Path) -> bool:
+    """Whether the path looks like a ratings store, damaged or not."""
+    return path.is_dir() and ((path / "meta.json").exists() or (path / "indptr.npy").exists())
+
+
+def _checked_meta(path: Path) -> dict[str, Any]:
+    try:
+        meta: dict[str, Any] = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+        version, checksums = meta["format"], dict(meta["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{path} is no ratings store, or its meta.json is damaged; make one with `refeed prepare`"
+        ) from error
+    if version != FORMAT:
+        raise StoreError(
+            f"{path} has store format {version}, this refeed reads format {FORMAT}; "
+            "prepare it again, or use the version of refeed that wrote it"
+        )
+    for name, checksum in checksums.items():
+        if not (path / name).is_file():
+            raise StoreError(f"{path} lacks {name}; the store is incomplete, prepare it again")
+        if _sha256(path / name) != checksum:
+            raise StoreError(f"{path / name} is damaged (its checksum differs); prepare the store again")
+    missing = {"indptr.npy", "items.npy", "values.npy", "users.parquet", "items.parquet"} - checksums.keys()
+    if missing:
+        raise StoreError(
+            f"{path}/meta.json names no {min(missing)}; the store is incomplete, prepare it again"
+        )
+    return meta
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _quoted(path: Path) -> str:
+    """A path inside a SQL string."""
+    return str(path).replace("'", "''")
