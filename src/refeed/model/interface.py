@@ -39,3 +39,7 @@ class Model(Protocol):
     ) -> Float32[np.ndarray, "users items"]:
         """The predicted ratings of all items by each of the users."""
         ...
+
+    def item_vectors(self) -> Float32[np.ndarray, "items width"] | None:
+        """A vector for each item, alike for items that the same users like; None if the model has none."""
+        ...

@@ -1,0 +1,173 @@
+"""The two sparse products that make training cost what the ratings cost, and their gradients.
+
+*encode*: Σ value × row of a weight matrix over each user's rated items.
+*decode at*: the outputs at the rated (user, item) pairs only.
+
+Both gradients are sums over the same pairs, once by user and once by item, so a batch carries both orders.
+No users × items matrix is ever built, and no ratings × width matrix either.
+"""
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int32
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+__all__ = ["Batch", "ItemOrder", "decode_at", "encode"]
+
+with warnings.catch_warnings():
+    # PyTorch says once a process that its CSR matrices are "beta"; the user can do nothing about that.
+    warnings.simplefilter("ignore")
+    torch.sparse_csr_tensor([0, 0], [], [], (1, 1), check_invariants=False)
+
+
+@dataclass(frozen=True)
+class ItemOrder:
+    """The pairs of a batch, sorted by item.
+
+    Args:
+        indptr: where each item's pairs start, and their total at the end.
+        users: the user position (in the batch) of each pair.
+        order: the place of each pair in the order by user.
+    """
+
+    indptr: Int32[Tensor, " items+1"]
+    users: Int32[Tensor, " pairs"]
+    order: Int32[Tensor, " pairs"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The (user, item, value) pairs of some users, compressed by user.
+
+    Args:
+        indptr: where each user's pairs start, and their total at the end.
+        items: item positions.
+        values: what the pairs are worth: ratings, or residuals.
+        n_items: how many items there are.
+    """
+
+    indptr: Int32[Tensor, " users+1"]
+    items: Int32[Tensor, " pairs"]
+    values: Float[Tensor, " pairs"]
+    n_items: int
+
+    @classmethod
+    def from_numpy(
+        cls,
+        indptr: np.ndarray[Any, Any],
+        items: np.ndarray[Any, Any],
+        values: np.ndarray[Any, Any],
+        *,
+        n_items: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> "Batch":
+        """Move a batch's arrays to a device."""
+        return cls(
+            indptr=torch.from_numpy(indptr.astype(np.int32)).to(device),
+            items=torch.from_numpy(items.astype(np.int32)).to(device),
+            values=torch.from_numpy(np.asarray(values)).to(device, dtype),
+            n_items=n_items,
+        )
+
+    def __len__(self) -> int:
+        """The number of users."""
+        return len(self.indptr) - 1
+
+    @cached_property
+    def counts(self) -> Int32[Tensor, " users"]:
+        """The number of pairs of each user."""
+        return self.indptr.diff()
+
+    @cached_property
+    def users(self) -> Int32[Tensor, " pairs"]:
+        """The user position of each pair."""
+        everyone = torch.arange(len(self), dtype=torch.int32, device=self.items.device)
+        return everyone.repeat_interleave(self.counts, output_size=len(self.items))
+
+    @cached_property
+    def by_item(self) -> ItemOrder:
+        """The same pairs sorted by item, users ascending within an item."""
+        items, order = self.items.sort(stable=True)
+        bounds = torch.arange(self.n_items + 1, dtype=torch.int32, device=items.device)
+        return ItemOrder(
+            indptr=torch.searchsorted(items, bounds, out_int32=True),
+            users=self.users[order],
+            order=order.to(torch.int32),
+        )
+
+
+def encode(
+    weight: Float[Tensor, "items width"], values: Float[Tensor, " pairs"], batch: Batch
+) -> Float[Tensor, "users width"]:
+    """Σ value × weight[item] over each user's pairs: the sparse batch times the matrix.
+
+    Differentiable in `weight` only.
+    """
+    sums: Float[Tensor, "users width"] = _Encode.apply(weight, values, batch)  # type: ignore[no-untyped-call]
+    return sums
+
+
+def decode_at(
+    hidden: Float[Tensor, "users width"], weight: Float[Tensor, "items width"], batch: Batch
+) -> Float[Tensor, " pairs"]:
+    """hidden[user] · weight[item] for each pair of the batch.
+
+    Differentiable in `hidden` and `weight`.
+    """
+    products: Float[Tensor, " pairs"] = _DecodeAt.apply(hidden, weight, batch)  # type: ignore[no-untyped-call]
+    return products
+
+
+def _sums_by_user(table: Tensor, values: Tensor, batch: Batch) -> Tensor:
+    return embedding_bag(batch.items, table, batch.indptr[:-1], mode="sum", per_sample_weights=values)
+
+
+def _sums_by_item(table: Tensor, values: Tensor, batch: Batch) -> Tensor:
+    pairs = batch.by_item
+    return embedding_bag(
+        pairs.users, table, pairs.indptr[:-1], mode="sum", per_sample_weights=values[pairs.order]
+    )
+
+
+class _Encode(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, values: Tensor, batch: Batch) -> Tensor:
+        ctx.save_for_backward(values)
+        ctx.batch = batch
+        return _sums_by_user(weight, values, batch)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (values,) = ctx.saved_tensors
+        return _sums_by_item(gradients[0].contiguous(), values, ctx.batch), None, None
+
+
+class _DecodeAt(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, batch: Batch) -> Tensor:
+        ctx.save_for_backward(hidden, weight)
+        ctx.batch = batch
+        pattern = torch.sparse_csr_tensor(
+            batch.indptr,
+            batch.items,
+            torch.zeros(len(batch.items), dtype=hidden.dtype, device=hidden.device),
+            (len(batch), batch.n_items),
+            check_invariants=False,
+        )
+        products: Tensor = torch.sparse.sampled_addmm(pattern, hidden, weight.t(), beta=0.0).values()
+        return products
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        hidden, weight = ctx.saved_tensors
+        gradient = gradients[0].contiguous()
+        by_user = _sums_by_user(weight, gradient, ctx.batch) if ctx.needs_input_grad[0] else None
+        by_item = _sums_by_item(hidden, gradient, ctx.batch) if ctx.needs_input_grad[1] else None
+        return by_user, by_item, None
