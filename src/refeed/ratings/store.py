@@ -49,7 +49,7 @@ class Ratings:
         source: where the ratings came from, and what was done to them, in words.
     """
 
-    indptr: Int64[np.ndarray, " users+1"]
+    indptr: Int64[np.ndarray, " starts"]
     items: Int32[np.ndarray, " ratings"]
     values: Float32[np.ndarray, " ratings"]
     times: Int64[np.ndarray, " ratings"] | None
