@@ -1,0 +1,238 @@
+"""From rows in DuckDB to a store folder, in bounded memory: 100M ratings need no more than the limit given.
+
+Every format's reader ends in `Rows`; `write_store` is the one way from there to disk.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Self
+
+import duckdb
+import numpy as np
+from jaxtyping import Int64
+from numpy.typing import NDArray
+
+from refeed.errors import DataError, StoreError
+from refeed.files import whole_folder
+from refeed.ratings.store import write_meta
+
+__all__ = ["Counts", "Rows", "write_store"]
+
+_BUCKET = 4_000_000
+"""Ratings that are held in numpy at a time: some 100 MB."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the reader of a format hands over: names of tables in its DuckDB connection, and what it saw.
+
+    Args:
+        rows: good rows: "user" VARCHAR, item VARCHAR, rating DOUBLE, time BIGINT (Unix seconds; NULL
+            everywhere if there are none), line BIGINT (the order in the input). A table rather than a view:
+            it is scanned several times.
+        titles: item VARCHAR, title VARCHAR; or None.
+        bad: rows that are no ratings: file VARCHAR, line BIGINT, value VARCHAR, cause VARCHAR; or None.
+        read: data rows seen, good and bad: without headers, blank lines and Netflix's movie lines.
+        format: what was recognised, in words.
+        notes: what the user should know about how it was read, a sentence each.
+    """
+
+    rows: str
+    titles: str | None
+    bad: str | None
+    read: int
+    format: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What `write_store` wrote.
+
+    Args:
+        ratings: (user, item) pairs in the store.
+        users: users with at least one rating.
+        items: items with at least one rating.
+        duplicates: rows left out because a later one has the same user and item.
+        titled: items that have a title.
+        scale: lowest and highest rating.
+        span: first and last time, Unix seconds; None without times.
+    """
+
+    ratings: int
+    users: int
+    items: int
+    duplicates: int
+    titled: int
+    scale: tuple[float, float]
+    span: tuple[int, int] | None
+
+
+def write_store(
+    db: duckdb.DuckDBPyConnection,
+    rows: str,
+    out: Path,
+    *,
+    titles: str | None,
+    source: Mapping[str, str | int | float],
+) -> Counts:
+    """Write rows as a store folder, sorted by user and item, each (user, item) pair once.
+
+    Of several rows with the same user and item the latest in time stays; of those with the same time, or
+    without times, the one with the highest line. Ids get their positions in this order: whole numbers of up
+    to 18 digits by value, then all others by code point.
+
+    Args:
+        db: where the tables are; its `memory_limit` bounds what DuckDB holds, some 200 MB come on top.
+        rows: a table as `Rows.rows` describes it.
+        out: the folder to write; whole or absent.
+        titles: a table as `Rows.titles` describes it, or None.
+        source: what `Ratings.source` will say; the number of duplicates is added to it.
+
+    Raises:
+        DataError: there are no rows.
+        StoreError: `out` exists already.
+    """
+    _number(db, rows)
+    try:
+        with whole_folder(out) as folder:
+            counts = _write_arrays(db, folder)
+            titled = _write_ids(db, folder, titles)
+            write_meta(folder, {**source, "duplicates": counts.duplicates})
+    except FileExistsError as error:
+        raise StoreError(f"{out} exists already; choose another path, or remove it first") from error
+    finally:
+        for table in ("numbered", "numbered_users", "numbered_items"):
+            db.execute(f"DROP TABLE IF EXISTS {table}")
+    return Counts(**{**counts.__dict__, "titled": titled})
+
+
+def _number(db: duckdb.DuckDBPyConnection, rows: str) -> None:
+    for column in ("user", "item"):
+        db.execute(f"""
+            CREATE OR REPLACE TABLE numbered_{column}s AS
+            SELECT id, (row_number() OVER (ORDER BY CASE WHEN regexp_full_match(id, '-?[0-9]{{1,18}}')
+                THEN CAST(id AS BIGINT) END NULLS LAST, id) - 1)::INTEGER AS position
+            FROM (SELECT DISTINCT "{column}" AS id FROM {rows})
+        """)
+    db.execute(f"""
+        CREATE OR REPLACE TABLE numbered AS
+        SELECT u.position AS u, i.position AS i, r.rating::FLOAT AS value, r.time AS time, r.line AS line
+        FROM {rows} r
+        JOIN numbered_users u ON u.id = r."user" JOIN numbered_items i ON i.id = r.item
+    """)
+
+
+def _write_arrays(db: duckdb.DuckDBPyConnection, folder: Path) -> Counts:
+    per_user: NDArray[np.int64] = db.execute(
+        "SELECT count(*)::BIGINT AS n FROM numbered GROUP BY u ORDER BY u"
+    ).fetchnumpy()["n"]
+    if not len(per_user):
+        raise DataError("there are no ratings to write; give a table with at least one")
+    low, high, first, last, timed = db.execute(
+        "SELECT min(value), max(value), min(time), max(time), count(time) FROM numbered"
+    ).fetchall()[0]
+    has_times = timed == per_user.sum()
+    kept = np.zeros(len(per_user), dtype=np.int64)
+    with ExitStack() as files:
+        items = files.enter_context(_ArrayFile(folder / "items.npy", np.dtype(np.int32)))
+        values = files.enter_context(_ArrayFile(folder / "values.npy", np.dtype(np.float32)))
+        times = (
+            files.enter_context(_ArrayFile(folder / "times.npy", np.dtype(np.int64))) if has_times else None
+        )
+        for start, stop in _buckets(per_user):
+            bucket = _without_duplicates(db, start, stop)
+            kept[start:stop] = np.bincount(bucket["u"] - start, minlength=stop - start)
+            items.append(bucket["i"])
+            values.append(bucket["value"])
+            if times is not None:
+                times.append(bucket["time"])
+    np.save(folder / "indptr.npy", np.concatenate([[0], np.cumsum(kept)]).astype(np.int64))
+    n_items = db.execute("SELECT count(*) FROM numbered_items").fetchall()[0][0]
+    ratings = int(kept.sum())
+    return Counts(
+        ratings=ratings,
+        users=len(per_user),
+        items=n_items,
+        duplicates=int(per_user.sum()) - ratings,
+        titled=0,
+        scale=(low, high),
+        span=(first, last) if has_times else None,
+    )
+
+
+def _buckets(per_user: Int64[np.ndarray, " users"]) -> Iterator[tuple[int, int]]:
+    """Ranges of users that have about `_BUCKET` ratings together; one user at least."""
+    ends = np.cumsum(per_user)
+    start = 0
+    while start < len(per_user):
+        done = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, done + _BUCKET, side="right")))
+        yield start, stop
+        start = stop
+
+
+def _without_duplicates(
+    db: duckdb.DuckDBPyConnection, start: int, stop: int
+) -> dict[str, NDArray[np.generic]]:
+    bucket: dict[str, NDArray[np.generic]] = db.execute(
+        "SELECT u, i, value, time FROM numbered WHERE u >= ? AND u < ? ORDER BY u, i, time NULLS FIRST, line",
+        [start, stop],
+    ).fetchnumpy()
+    last = np.ones(len(bucket["u"]), dtype=np.bool_)
+    last[:-1] = (bucket["u"][1:] != bucket["u"][:-1]) | (bucket["i"][1:] != bucket["i"][:-1])
+    return {name: column[last] for name, column in bucket.items()}
+
+
+def _write_ids(db: duckdb.DuckDBPyConnection, folder: Path, titles: str | None) -> int:
+    """Write both tables of ids, and say how many items have a title."""
+    named = "SELECT item, min(title) AS title FROM {} WHERE title <> '' GROUP BY item"
+    nothing = "SELECT NULL::VARCHAR AS item, NULL::VARCHAR AS title WHERE false"
+    db.execute(f"""
+        CREATE OR REPLACE TABLE titled_items AS
+        SELECT n.id AS item, t.title AS title, n.position AS position
+        FROM numbered_items n LEFT JOIN ({named.format(titles) if titles else nothing}) t ON t.item = n.id
+    """)
+    for table, query in (
+        ("users", 'SELECT id AS "user" FROM numbered_users ORDER BY position'),
+        ("items", "SELECT item, title FROM titled_items ORDER BY position"),
+    ):
+        path = str(folder / table).replace("'", "''")
+        db.execute(f"COPY ({query}) TO '{path}.parquet' (FORMAT parquet)")
+    titled: int = db.execute("SELECT count(title) FROM titled_items").fetchall()[0][0]
+    db.execute("DROP TABLE titled_items")
+    return titled
+
+
+class _ArrayFile:
+    """A one-dimensional .npy file that is appended to; its header gets the length in the end."""
+
+    def __init__(self, path: Path, dtype: np.dtype[np.generic]) -> None:
+        self._path = path
+        self._dtype = dtype
+        self._length = 0
+
+    def __enter__(self) -> Self:
+        self._file: BinaryIO = self._path.open("wb")
+        self._write_header()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # numpy pads the header for the length to grow, so that any length takes the same space.
+        self._file.seek(0)
+        self._write_header()
+        self._file.close()
+
+    def _write_header(self) -> None:
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self._length,),
+        }
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def append(self, values: NDArray[np.generic]) -> None:
+        self._file.write(np.ascontiguousarray(values, dtype=self._dtype).tobytes())
+        self._length += len(values)
