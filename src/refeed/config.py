@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -71,7 +71,7 @@ class AutoencoderConfig(_Strict):
     rated_channel: bool = False
 
     @model_validator(mode="after")
-    def _tied_mirrors(self) -> Self:
+    def _tied_mirrors(self) -> "AutoencoderConfig":
         if self.tied and self.decoder not in (None, self.encoder[-2::-1]):
             raise ValueError(
                 f"a tied decoder mirrors the encoder: decoder must be {self.encoder[-2::-1]} or left out"

@@ -1,6 +1,6 @@
 """What every model is to the rest of refeed, the paper's autoencoder and a plain mean alike."""
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
@@ -10,6 +10,7 @@ from refeed.ratings.store import Ratings
 __all__ = ["Model"]
 
 
+@runtime_checkable
 class Model(Protocol):
     """Predictions from histories.
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int32
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
@@ -36,7 +37,7 @@ class ItemOrder:
         order: the place of each pair in the order by user.
     """
 
-    indptr: Int32[Tensor, " items+1"]
+    indptr: Int32[Tensor, " item_bounds"]
     users: Int32[Tensor, " pairs"]
     order: Int32[Tensor, " pairs"]
 
@@ -52,7 +53,7 @@ class Batch:
         n_items: how many items there are.
     """
 
-    indptr: Int32[Tensor, " users+1"]
+    indptr: Int32[Tensor, " bounds"]
     items: Int32[Tensor, " pairs"]
     values: Float[Tensor, " pairs"]
     n_items: int
@@ -60,9 +61,9 @@ class Batch:
     @classmethod
     def from_numpy(
         cls,
-        indptr: np.ndarray[Any, Any],
-        items: np.ndarray[Any, Any],
-        values: np.ndarray[Any, Any],
+        indptr: NDArray[np.integer],
+        items: NDArray[np.integer],
+        values: NDArray[np.floating],
         *,
         n_items: int,
         device: torch.device,
@@ -72,7 +73,7 @@ class Batch:
         return cls(
             indptr=torch.from_numpy(indptr.astype(np.int32)).to(device),
             items=torch.from_numpy(items.astype(np.int32)).to(device),
-            values=torch.from_numpy(np.asarray(values)).to(device, dtype),
+            values=torch.from_numpy(values).to(device, dtype),
             n_items=n_items,
         )
 

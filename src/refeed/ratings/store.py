@@ -13,7 +13,7 @@ The folder:
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
-from jaxtyping import Float32, Float64, Int32, Int64
+from jaxtyping import Bool, Float32, Float64, Int32, Int64
 from numpy.typing import NDArray
 
 from refeed.errors import StoreError
@@ -31,6 +31,7 @@ from refeed.ratings.ids import Ids
 __all__ = ["FORMAT", "Ratings", "is_store", "write_meta"]
 
 FORMAT = 1
+_BLOCK = 1 << 22
 _ARRAYS = {"indptr": np.int64, "items": np.int32, "values": np.float32, "times": np.int64}
 
 
@@ -123,7 +124,9 @@ class Ratings:
     @cached_property
     def item_counts(self) -> Int64[np.ndarray, " items"]:
         """How many ratings each item received."""
-        counts: NDArray[np.int64] = np.bincount(self.items, minlength=self.n_items).astype(np.int64)
+        counts: NDArray[np.int64] = np.zeros(self.n_items, dtype=np.int64)
+        for block in _blocks(len(self)):
+            counts += np.bincount(self.items[block], minlength=self.n_items)
         return counts
 
     @cached_property
@@ -138,10 +141,9 @@ class Ratings:
         self, mask: NDArray[np.bool_], source: Mapping[str, str | int | float] | None = None
     ) -> "Ratings":
         """Keep the ratings where `mask` is true; users and items stay, with or without ratings."""
-        counts = np.bincount(self.users[mask], minlength=self.n_users)
         return replace(
             self,
-            indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            indptr=_kept_before(mask, self.indptr),
             items=self.items[mask],
             values=self.values[mask],
             times=None if self.times is None else self.times[mask],
@@ -153,17 +155,36 @@ class Ratings:
         users, items = np.flatnonzero(self.user_counts).tolist(), np.flatnonzero(self.item_counts).tolist()
         renumber = np.zeros(self.n_items, dtype=np.int32)
         renumber[items] = np.arange(len(items), dtype=np.int32)
+        renumbered = np.empty_like(self.items, subok=False)
+        for block in _blocks(len(self)):
+            renumbered[block] = renumber[self.items[block]]
         return replace(
             self,
             indptr=np.concatenate([self.indptr[users], self.indptr[-1:]]),
-            items=renumber[self.items],
+            items=renumbered,
             user_ids=Ids(self.user_ids[u] for u in users),
             item_ids=Ids(self.item_ids[i] for i in items),
             titles=None if self.titles is None else tuple(self.titles[i] for i in items),
         )
 
+    def rows(
+        self, users: Int64[np.ndarray, " some"]
+    ) -> tuple[
+        Int64[np.ndarray, " some+1"], Int32[np.ndarray, " rows_ratings"], Float32[np.ndarray, " rows_ratings"]
+    ]:
+        """The histories of some users, one after the other: (indptr, items, values)."""
+        starts = self.indptr[users]
+        counts = self.indptr[users + 1] - starts
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        index = np.repeat(starts - indptr[:-1], counts) + np.arange(indptr[-1])
+        return indptr, self.items[index], self.values[index]
+
     def transpose(self) -> "Ratings":
-        """Swap users and items (for item-based models); titles are dropped."""
+        """Swap users and items (for item-based models); titles are dropped. Made once, then kept."""
+        return self._transposed
+
+    @cached_property
+    def _transposed(self) -> "Ratings":
         return Ratings.from_arrays(
             self.items.astype(np.int64),
             self.users,
@@ -224,6 +245,26 @@ class Ratings:
             titles=titles if any(titles) else None,
             source=meta["source"],
         )
+
+
+def _blocks(length: int) -> Iterator[slice]:
+    """Slices that cover all ratings: numpy widens an index or a bin to 8 bytes, and not for all at once."""
+    for start in range(0, length, _BLOCK):
+        yield slice(start, min(start + _BLOCK, length))
+
+
+def _kept_before(
+    mask: Bool[np.ndarray, " ratings"], indptr: Int64[np.ndarray, " starts"]
+) -> Int64[np.ndarray, " starts"]:
+    """How many ratings are kept before each user's start: the indptr of a selection."""
+    kept = np.zeros_like(indptr, subok=False)
+    total = 0
+    for block in _blocks(len(mask)):
+        running = total + np.cumsum(mask[block], dtype=np.int64)
+        first, last = np.searchsorted(indptr, [block.start, block.stop], side="right")
+        kept[first:last] = running[indptr[first:last] - block.start - 1]
+        total = int(running[-1])
+    return kept
 
 
 def write_meta(folder: Path, source: dict[str, str | int | float]) -> None:

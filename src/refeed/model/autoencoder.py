@@ -1,0 +1,264 @@
+"""The paper's deep autoencoder (section 2): layers of act(W x + b), code dropout, sparse in and sparse out.
+
+In this file a row is a user and a column an item; an item-based model (`axis = "item"`) has them swapped.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Float64, Int32, Int64
+from torch import Tensor, nn
+
+from refeed.config import AutoencoderConfig
+from refeed.model.activations import ACTIVATIONS
+from refeed.model.biases import Biases, pick_damping
+from refeed.model.dropout import Dropout
+from refeed.model.levels import BiasLevels, Levels, NoLevels
+from refeed.model.sparse import Batch, decode_at, encode
+from refeed.ratings.store import Ratings
+
+__all__ = ["Autoencoder"]
+
+ROWS_AT_ONCE = 1024  # in prediction: enough to keep the matrix products busy, little enough to stay small
+DEFAULT_DAMPING = (5.0, 3.0)  # of users and items, where there is nothing to choose it on
+
+
+class Autoencoder(nn.Module):
+    """f(x) = decode(dropout(encode(x))), evaluated at the rated items or at all of them.
+
+    The two matrices that touch the items, `item_in` (the first encoder layer, transposed) and `item_out` (the
+    last decoder layer), are stored a row an item; all others are (out, in). Tied models have no decoder
+    weights of their own.
+
+    Args:
+        config: widths, activation and all else.
+        n_items: the number of items (of users, if item-based).
+        generator: draws the Xavier-uniform start (Glorot & Bengio 2010: bound √(6/(fan_in + fan_out)));
+            biases start at 0. None: torch's global one.
+    """
+
+    bias_mean: Tensor
+    bias_items: Tensor
+    bias_user_damping: Tensor
+
+    def __init__(
+        self, config: AutoencoderConfig, n_items: int, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.axis: Literal["user", "item"] = config.axis
+        self.n_items = n_items
+        self._activation = ACTIVATIONS[config.activation]
+        encoder = config.encoder
+        decoder = encoder[-2::-1] if config.decoder is None else config.decoder
+
+        def weight(rows: int, columns: int) -> nn.Parameter:
+            matrix = torch.empty(rows, columns)
+            return nn.Parameter(nn.init.xavier_uniform_(matrix, generator=generator))
+
+        def layers(widths: list[int]) -> nn.ParameterList:
+            return nn.ParameterList([weight(after, before) for before, after in pairwise(widths)])
+
+        def biases(widths: list[int]) -> nn.ParameterList:
+            return nn.ParameterList([nn.Parameter(torch.zeros(width)) for width in widths])
+
+        self.item_in = weight(n_items, encoder[0])
+        self.encode_w = layers(encoder)
+        self.encode_b = biases(encoder)
+        if config.rated_channel:
+            self.item_rated = weight(n_items, encoder[0])
+        if not config.tied:
+            self.decode_w = layers([encoder[-1], *decoder])
+            self.item_out = weight(n_items, [encoder[-1], *decoder][-1])
+        self.decode_b = biases([*decoder, n_items])
+        if config.target == "residual":
+            # In float64, as they are computed: they are the larger part of every prediction.
+            self.register_buffer("bias_mean", torch.zeros((), dtype=torch.float64))
+            self.register_buffer("bias_items", torch.zeros(n_items, dtype=torch.float64))
+            self.register_buffer("bias_user_damping", torch.ones((), dtype=torch.float64))
+
+    # ------------------------------------------------------------------ the network
+
+    def forward(
+        self, batch: Batch, dropout: Dropout | None = None
+    ) -> tuple[Float[Tensor, " pairs"], Float[Tensor, "users width"]]:
+        """The outputs at the pairs of the batch, and the last hidden layer from which they came."""
+        hidden = self.hidden(self.first_layer(batch), dropout)
+        return self.output_at(hidden, batch), hidden
+
+    def first_layer(self, batch: Batch) -> Float[Tensor, "users width"]:
+        """V x + c, before the activation, from the sparse ratings x."""
+        scale = self._input_scale(batch)
+        inputs = batch.values if scale is None else batch.values * scale
+        sums = encode(self.item_in, inputs, batch)
+        if self.config.rated_channel:
+            rated = torch.ones_like(batch.values) if scale is None else scale
+            sums = sums + encode(self.item_rated, rated, batch)
+        return torch.add(sums, self.encode_b[0])
+
+    def first_layer_dense(self, x: Float[Tensor, "users items"]) -> Float[Tensor, "users width"]:
+        """The same from a dense x, which counts as a rating of every item."""
+        sums = x @ self.item_in
+        if self.config.rated_channel:
+            sums = sums + self.item_rated.sum(dim=0)
+        if self.config.input_scale == "sqrt":
+            sums = sums / self.n_items**0.5
+        return torch.add(sums, self.encode_b[0])
+
+    def hidden(
+        self, first: Float[Tensor, "users width"], dropout: Dropout | None = None
+    ) -> Float[Tensor, "users width_out"]:
+        """The last hidden layer, from the first one's pre-activation; dropout on the code (section 3.5)."""
+        everywhere = self.config.dropout_everywhere
+
+        def layer(before: Tensor, *, drop: bool) -> Tensor:
+            units = self._activation(before)
+            return dropout(units) if dropout is not None and drop else units
+
+        depth = len(self.encode_w)  # of the layers after the first
+        units = layer(first, drop=everywhere or depth == 0)
+        for number, weight in enumerate(self.encode_w, start=1):
+            units = layer(units @ weight.t() + self.encode_b[number], drop=everywhere or number == depth)
+        for number, weight in enumerate(self._decoder_weights()):
+            units = layer(units @ weight.t() + self.decode_b[number], drop=everywhere)
+        return units
+
+    def output_at(self, hidden: Float[Tensor, "users width"], batch: Batch) -> Float[Tensor, " pairs"]:
+        """The outputs at the pairs of a batch."""
+        products = decode_at(hidden, self._item_out(), batch)
+        return self._output_activation(products + self.decode_b[-1][batch.items])
+
+    def output(self, hidden: Float[Tensor, "users width"]) -> Float[Tensor, "users items"]:
+        """The outputs at all items."""
+        return self._output_activation(torch.addmm(self.decode_b[-1], hidden, self._item_out().t()))
+
+    def _item_out(self) -> Tensor:
+        return self.item_in if self.config.tied else self.item_out
+
+    def _decoder_weights(self) -> Iterator[Tensor]:
+        if self.config.tied:
+            return (weight.t() for weight in reversed(list(self.encode_w)))
+        return iter(self.decode_w)
+
+    def _output_activation(self, outputs: Tensor) -> Tensor:
+        return self._activation(outputs) if self.config.output_activation else outputs
+
+    def _input_scale(self, batch: Batch) -> Float[Tensor, " pairs"] | None:
+        if self.config.input_scale == "none":
+            return None
+        roots: Tensor = batch.counts.to(batch.values.dtype).clamp(min=1).rsqrt()
+        return roots[batch.users]
+
+    # ------------------------------------------------------------------ ratings in, ratings out
+
+    def fit_biases(self, train: Ratings, valid: Ratings | None) -> None:
+        """Fit the damped biases that a residual model stands on; nothing to do for the others."""
+        if self.config.target != "residual":
+            return
+        damping = self.config.bias_damping
+        user_damping, item_damping = damping or (pick_damping(train, valid) if valid else DEFAULT_DAMPING)
+        if self.axis == "item":
+            train, user_damping, item_damping = train.transpose(), item_damping, user_damping
+        biases = Biases.fit(train, user_damping=user_damping, item_damping=item_damping)
+        self.bias_mean.fill_(biases.mean)
+        self.bias_items.copy_(torch.from_numpy(biases.items))
+        self.bias_user_damping.fill_(biases.user_damping)
+
+    def rows(self, histories: Ratings) -> Ratings:
+        """The ratings with the model's rows as users: as they are, or transposed for an item-based model."""
+        return histories if self.axis == "user" else histories.transpose()
+
+    def batch(self, rows: Ratings, users: Int64[np.ndarray, " users"]) -> tuple[Batch, Levels]:
+        """The histories of some users as the network's input, and the levels that were taken off them."""
+        indptr, items, values = rows.rows(users)
+        levels = self._levels(indptr, items, values)
+        owners = np.repeat(np.arange(len(users)), np.diff(indptr))
+        batch = Batch.from_numpy(
+            indptr,
+            items,
+            values - levels.at(owners, items),
+            n_items=self.n_items,
+            device=self.item_in.device,
+            dtype=self.item_in.dtype,
+        )
+        return batch, levels
+
+    def _levels(
+        self,
+        indptr: Int64[np.ndarray, " bounds"],
+        items: Int32[np.ndarray, " ratings"],
+        values: Float32[np.ndarray, " ratings"],
+    ) -> Levels:
+        if self.config.target == "rating":
+            return NoLevels()
+        biases = Biases(float(self.bias_mean), self.bias_items.cpu().numpy(), float(self.bias_user_damping))
+        return BiasLevels(biases, biases.of_users(indptr, items, values))
+
+    @torch.no_grad()
+    def predict(
+        self, histories: Ratings, users: Int64[np.ndarray, " pairs"], items: Int64[np.ndarray, " pairs"]
+    ) -> Float64[np.ndarray, " pairs"]:
+        """The predicted rating of each pair (see `Model`); costs what the histories and the pairs cost."""
+        columns = items
+        if self.axis == "item":
+            users, columns = items, users
+        rows = self.rows(histories)
+        predicted = np.empty(len(users))
+        order = np.argsort(users, kind="stable")
+        each, starts = np.unique(users[order], return_index=True)
+        starts = np.append(starts, len(users))
+        for first in range(0, len(each), ROWS_AT_ONCE):
+            some = each[first : first + ROWS_AT_ONCE]
+            indptr = starts[first : first + len(some) + 1]
+            pairs = order[indptr[0] : indptr[-1]]
+            predicted[pairs] = self._predict_rows(rows, some, indptr - indptr[0], columns[pairs])
+        return predicted
+
+    def _predict_rows(
+        self,
+        rows: Ratings,
+        users: Int64[np.ndarray, " users"],
+        indptr: Int64[np.ndarray, " bounds"],
+        items: Int64[np.ndarray, " pairs"],
+    ) -> Float64[np.ndarray, " pairs"]:
+        batch, levels = self.batch(rows, users)
+        wanted = Batch.from_numpy(
+            indptr,
+            items,
+            np.zeros(len(items)),
+            n_items=self.n_items,
+            device=self.item_in.device,
+            dtype=self.item_in.dtype,
+        )
+        outputs = self.output_at(self.hidden(self.first_layer(batch)), wanted)
+        owners = np.repeat(np.arange(len(users)), np.diff(indptr))
+        predicted: Float64[np.ndarray, " pairs"] = outputs.cpu().double().numpy() + levels.at(owners, items)
+        return predicted
+
+    @torch.no_grad()
+    def predict_all(
+        self, histories: Ratings, users: Int64[np.ndarray, " users"]
+    ) -> Float32[np.ndarray, "users items"]:
+        """The predicted ratings of all items by each of the users (see `Model`)."""
+        if self.axis == "item":
+            # Every item is a row, each asked for the columns of these users.
+            items = np.arange(histories.n_items)
+            pairs = self.predict(histories, np.tile(users, len(items)), np.repeat(items, len(users)))
+            return pairs.reshape(len(items), len(users)).T.astype(np.float32)
+        predicted = np.empty((len(users), self.n_items), dtype=np.float32)
+        for first in range(0, len(users), ROWS_AT_ONCE):
+            some = slice(first, first + ROWS_AT_ONCE)
+            batch, levels = self.batch(histories, users[some])
+            outputs = self.output(self.hidden(self.first_layer(batch)))
+            predicted[some] = outputs.cpu().numpy() + levels.everywhere()
+        return predicted
+
+    def item_vectors(self) -> Float32[np.ndarray, "items width"] | None:
+        """The decoder's row of each item; an item-based model, whose rows are users, has none."""
+        if self.axis == "item":
+            return None
+        vectors: Float32[np.ndarray, "items width"] = self._item_out().detach().cpu().float().numpy()
+        return vectors

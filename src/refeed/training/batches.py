@@ -1,0 +1,69 @@
+"""The order of the users in an epoch, and the batches they make."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64
+
+from refeed.config import TrainConfig
+from refeed.model.autoencoder import Autoencoder
+from refeed.model.sparse import Batch
+from refeed.ratings.store import Ratings
+from refeed.training.runtime import Runtime
+
+__all__ = ["Batches", "Share"]
+
+
+@dataclass(frozen=True)
+class Share:
+    """This process's share of a batch.
+
+    Args:
+        number: of the batch in its epoch, counted from 0.
+        batch: the ratings of the share's users.
+        rows: which of the batch's users they are.
+        total: how many users the whole batch has.
+    """
+
+    number: int
+    batch: Batch
+    rows: slice
+    total: int
+
+
+class Batches:
+    """All users with ratings, in an order that depends on (seed, epoch) alone: any place can be resumed.
+
+    Args:
+        model: makes batches of its rows.
+        train: the training ratings.
+        config: batch size, seed, and whether to leave out the last partial batch.
+        runtime: which share of each batch this process takes.
+    """
+
+    def __init__(self, model: Autoencoder, train: Ratings, config: TrainConfig, runtime: Runtime) -> None:
+        self._model = model
+        self._rows = model.rows(train)
+        self._users: Int64[np.ndarray, " users"] = np.flatnonzero(self._rows.user_counts)
+        self._config = config
+        self._runtime = runtime
+
+    def __len__(self) -> int:
+        """Batches an epoch; at least one, however few the users are."""
+        full, rest = divmod(len(self._users), self._config.batch)
+        return full + (rest > 0 and (full == 0 or not self._config.drop_last))
+
+    def users(self, number: int) -> int:
+        """How many users are in a batch."""
+        return min(self._config.batch, len(self._users) - number * self._config.batch)
+
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Share]:
+        """The batches of an epoch, from the `first` on."""
+        order = np.random.default_rng([self._config.seed, epoch]).permutation(self._users)
+        for number in range(first, len(self)):
+            start = number * self._config.batch
+            users = order[start : start + self._config.batch]
+            rows = self._runtime.share(len(users))
+            batch, _ = self._model.batch(self._rows, users[rows])
+            yield Share(number, batch, rows, len(users))

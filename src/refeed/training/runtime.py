@@ -1,0 +1,77 @@
+"""Where the numbers are computed: the device, and the processes that share the work."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed
+from torch import Tensor, nn
+
+__all__ = ["Runtime", "running"]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One process among `world`; each holds a share of every batch, and sums make them one.
+
+    Losses are divided by the counts of all processes, so gradients add up to those of one process with the
+    whole batch, and so do the metrics.
+    """
+
+    device: torch.device
+    rank: int = 0
+    world: int = 1
+
+    def share(self, count: int) -> slice:
+        """This process's part of `count` things."""
+        return slice(self.rank * count // self.world, (self.rank + 1) * count // self.world)
+
+    def total(self, count: int) -> int:
+        """The sum of a count over all processes."""
+        if self.world == 1:
+            return count
+        return int(self.sum_tensor(torch.tensor(count, device=self.device)))
+
+    def sum_gradients(self, model: nn.Module) -> None:
+        """Replace every gradient by its sum over all processes."""
+        if self.world == 1:
+            return
+        for parameter in model.parameters():
+            # A process whose share is empty has no gradient of its own.
+            gradient = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
+            torch.distributed.all_reduce(gradient)
+            parameter.grad = gradient
+
+    def sum_tensor(self, tensor: Tensor) -> Tensor:
+        """The sum of a tensor over all processes, in place."""
+        if self.world > 1:
+            torch.distributed.all_reduce(tensor)
+        return tensor
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.world > 1:
+            torch.distributed.barrier()
+
+    def __str__(self) -> str:
+        """The facts that a user wants to see at the start."""
+        threads = f"{torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
+        processes = f"process {self.rank + 1} of {self.world}" if self.world > 1 else ""
+        return ", ".join(part for part in (str(self.device), threads, processes) if part)
+
+
+@contextmanager
+def running() -> Iterator[Runtime]:
+    """The runtime of this process: CUDA if there is one, and all processes if torchrun started several."""
+    world, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
+    device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
+    if world == 1:
+        yield Runtime(device)
+        return
+    torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Runtime(device, torch.distributed.get_rank(), world)
+    finally:
+        torch.distributed.destroy_process_group()

@@ -1,0 +1,76 @@
+"""One iteration of the paper's section 2.2: an update from the ratings, then K from dense re-feeds."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from refeed.config import TrainConfig
+from refeed.model.autoencoder import Autoencoder
+from refeed.model.dropout import Dropout
+from refeed.model.sparse import Batch
+from refeed.training.runtime import Runtime
+
+__all__ = ["train_step"]
+
+
+def train_step(
+    model: Autoencoder,
+    batch: Batch,
+    optimizer: torch.optim.Optimizer,
+    config: TrainConfig,
+    dropout: Dropout,
+    runtime: Runtime,
+) -> list[Float[Tensor, ""]]:
+    """Train on one batch: 1 + K updates, or a single one for the label "joint".
+
+    A re-feed's input is the previous pass's output, detached, as it came out: before the weights moved, with
+    the dropout's noise in it.
+
+    Returns:
+        The loss (MMSE, equation 1) of every pass, in order; the first is that of the ratings.
+    """
+
+    def update(loss: Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        runtime.sum_gradients(model)
+        optimizer.step()
+
+    outputs, hidden = model(batch, dropout)
+    losses = [_mmse(outputs, batch.values, runtime)]
+    refed = _everywhere(model, hidden) if config.refeed else outputs
+    if config.refeed_label != "joint":
+        update(losses[0])
+    for number in range(config.refeed):
+        hidden = model.hidden(model.first_layer_dense(refed), dropout)
+        if config.refeed_label == "ratings":
+            losses.append(_mmse(model.output_at(hidden, batch), batch.values, runtime))
+            refed_next = _everywhere(model, hidden) if number + 1 < config.refeed else refed
+        else:
+            dense = model.output(hidden)
+            losses.append(_dense_mmse(dense, refed, runtime))
+            refed_next = dense.detach()
+        if config.refeed_label != "joint":
+            update(losses[-1])
+        refed = refed_next
+    if config.refeed_label == "joint":
+        update(torch.stack(losses).sum())
+    return [loss.detach() for loss in losses]
+
+
+@torch.no_grad()
+def _everywhere(model: Autoencoder, hidden: Tensor) -> Tensor:
+    return model.output(hidden)
+
+
+def _mmse(outputs: Float[Tensor, " pairs"], targets: Float[Tensor, " pairs"], runtime: Runtime) -> Tensor:
+    """Equation 1 over the batch: its squared errors over its ratings, on all processes."""
+    return (outputs - targets).square().sum() / runtime.total(len(targets))
+
+
+def _dense_mmse(
+    outputs: Float[Tensor, "users items"], targets: Float[Tensor, "users items"], runtime: Runtime
+) -> Tensor:
+    """Equation 1 over a dense example; its mask leaves out what is exactly zero (outputs of a relu)."""
+    mask = targets != 0
+    return ((outputs - targets) * mask).square().sum() / runtime.total(int(mask.sum()))
