@@ -1,1 +1,49 @@
 """Deep autoencoders for recommendation."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from refeed.config import Config, load_recipe
+    from refeed.model_folder import ModelFolder
+    from refeed.ratings.sample import load_sample
+    from refeed.ratings.store import Ratings
+    from refeed.recommender import Recommendation, Recommender, SimilarItem
+
+    __version__: str
+
+__all__ = [
+    "Config",
+    "ModelFolder",
+    "Ratings",
+    "Recommendation",
+    "Recommender",
+    "SimilarItem",
+    "__version__",
+    "load_recipe",
+    "load_sample",
+]
+
+_HOMES = {
+    "Config": "refeed.config",
+    "ModelFolder": "refeed.model_folder",
+    "Ratings": "refeed.ratings.store",
+    "Recommendation": "refeed.recommender",
+    "Recommender": "refeed.recommender",
+    "SimilarItem": "refeed.recommender",
+    "load_recipe": "refeed.config",
+    "load_sample": "refeed.ratings.sample",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for: torch takes seconds, `refeed --help` shouldn't."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("refeed")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'refeed' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

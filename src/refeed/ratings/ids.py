@@ -1,6 +1,5 @@
 """The raw ids of users or items, and their positions."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import overload
@@ -10,6 +9,7 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from refeed.errors import DataError
+from refeed.spelling import close_matches
 
 __all__ = ["Ids"]
 
@@ -67,7 +67,7 @@ class Ids(Sequence[str]):
 
     def close_matches(self, value: str, count: int = 3) -> list[str]:
         """Known ids that are spelled like `value`, best first."""
-        return difflib.get_close_matches(value, self._values, n=count)
+        return close_matches(value, self._values, count)
 
     def as_array(self) -> NDArray[np.object_]:
         """The ids as an array of Python strings, in their order."""

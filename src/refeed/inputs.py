@@ -1,0 +1,180 @@
+"""What a person hands to a trained model: a few ratings by hand, a history table, pairs to predict."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from refeed.errors import DataError
+from refeed.files import whole_file
+from refeed.recommender import Recommender
+
+__all__ = ["PredictedPairs", "parse_ratings", "predict_table", "read_history"]
+
+_READERS = {
+    ".csv": "read_csv({path}, all_varchar = true, header = true)",
+    ".tsv": "read_csv({path}, all_varchar = true, header = true, delim = '\t')",
+    ".parquet": "read_parquet({path})",
+    # Without types DuckDB takes strings that look like dates for dates.
+    ".jsonl": "read_json({path}, format = 'newline_delimited', columns = {{{columns}}})",
+}
+_WRITERS = {
+    ".csv": "FORMAT csv, HEADER",
+    ".tsv": "FORMAT csv, HEADER, DELIMITER '\t'",
+    ".parquet": "FORMAT parquet",
+}
+
+
+def parse_ratings(texts: Iterable[str]) -> dict[str, float]:
+    """Read `ITEM=VALUE` each; the last "=" counts, as titles may hold some.
+
+    Raises:
+        DataError: there is no "=", no item, no number, or an item twice.
+    """
+    ratings: dict[str, float] = {}
+    for text in texts:
+        item, equals, value = text.rpartition("=")
+        if not (equals and item.strip()):
+            raise DataError(f"{text!r} is not of the form ITEM=VALUE, such as 'Alien (1979)=4.5'")
+        _add(ratings, item.strip(), value, text)
+    return ratings
+
+
+def read_history(path: Path) -> dict[str, float]:
+    """Read one person's ratings: a table with the columns item and rating (CSV, TSV, JSONL or Parquet).
+
+    Items are raw ids or titles.
+
+    Raises:
+        DataError: no such table, a column or a value is missing, no number, or an item twice.
+    """
+    ratings: dict[str, float] = {}
+    for line, (item, value) in enumerate(_read(path, ("item", "rating")), start=1):
+        if not (item and value):
+            raise DataError(f"{path}: row {line} has no {'rating' if item else 'item'}")
+        _add(ratings, item, value, f"{path}: row {line}")
+    return ratings
+
+
+def _add(ratings: dict[str, float], item: str, value: str, where: str) -> None:
+    try:
+        rating = float(value)
+    except ValueError as error:
+        raise DataError(f"{where}: {value!r} is no number") from error
+    if item in ratings:
+        raise DataError(f"{where}: {item!r} is there twice; rate it once")
+    ratings[item] = rating
+
+
+@dataclass(frozen=True)
+class PredictedPairs:
+    """What `predict_table` did.
+
+    Args:
+        pairs: rows read and written.
+        unknown_users: those of them whose user the model doesn't know; their prediction is empty.
+        unknown_items: those whose item it doesn't know (some may count in both).
+        empty: rows without a prediction.
+        examples: some of the unknown ones, in words.
+    """
+
+    pairs: int
+    unknown_users: int
+    unknown_items: int
+    empty: int
+    examples: tuple[str, ...]
+
+
+def predict_table(recommender: Recommender, pairs: Path, out: Path, *, clip: bool = True) -> PredictedPairs:
+    """Predict each (user, item) row of a table, and write user, item, prediction in the same order.
+
+    A row whose user or item is unknown stays, with an empty prediction, and is counted.
+
+    Args:
+        recommender: the model.
+        pairs: a table with the columns user and item (CSV, TSV, JSONL or Parquet); items by id or title.
+        out: where to write; .csv, .tsv or .parquet. Whole or absent; a file there is replaced.
+        clip: keep within the scale of the training ratings.
+
+    Raises:
+        DataError: no such table, a missing column, or another suffix.
+        UnknownIdError: the histories of the training users have been removed from the model.
+    """
+    if out.suffix not in _WRITERS:
+        raise DataError(f"{out}: predictions are written as one of {', '.join(_WRITERS)}; choose such a name")
+    known_users = recommender.histories.user_ids
+    rows = _read(pairs, ("user", "item"))
+    users = known_users.positions(user for user, _ in rows)
+    items = recommender.catalogue.known_positions(item for _, item in rows)
+    known = np.flatnonzero((users >= 0) & (items >= 0)).tolist()
+    predictions = np.full(len(rows), np.nan)
+    if known:
+        predictions[known] = recommender.predict(
+            [rows[at][0] for at in known], [rows[at][1] for at in known], clip=clip
+        )
+    _write(out, rows, predictions)
+    return PredictedPairs(
+        pairs=len(rows),
+        unknown_users=int(np.count_nonzero(users < 0)),
+        unknown_items=int(np.count_nonzero(items < 0)),
+        empty=len(rows) - len(known),
+        examples=_examples(rows, users, items),
+    )
+
+
+def _examples(
+    rows: list[tuple[str, ...]], users: Int64[np.ndarray, " rows"], items: Int64[np.ndarray, " rows"]
+) -> tuple[str, ...]:
+    at_users, at_items = np.flatnonzero(users < 0)[:5].tolist(), np.flatnonzero(items < 0)[:5].tolist()
+    return (
+        *(f"row {at + 1}: user {rows[at][0]!r}" for at in at_users),
+        *(f"row {at + 1}: item {rows[at][1]!r}" for at in at_items),
+    )
+
+
+def _read(path: Path, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Some columns of a table, as text, "" where there is nothing."""
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file")
+    if suffix not in _READERS:
+        raise DataError(f"{path}: a table is one of {', '.join(_READERS)}; rename or convert it")
+    types = ", ".join(f"{column}: 'VARCHAR'" for column in columns)
+    table = _READERS[suffix].format(path=_literal(path), columns=types)
+    try:
+        with duckdb.connect() as db:
+            there = [str(name) for name, *_ in db.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()]
+            missing = [column for column in columns if column not in there]
+            if missing:
+                raise DataError(
+                    f"{path} has no column {' and no column '.join(missing)}; there are: {', '.join(there)}"
+                )
+            wanted = ", ".join(f"coalesce(\"{column}\"::VARCHAR, '')" for column in columns)
+            return db.execute(f"SELECT {wanted} FROM {table}").fetchall()
+    except duckdb.Error as error:
+        raise DataError(f"{path} can't be read as a table: {str(error).splitlines()[0]}") from error
+
+
+def _write(out: Path, rows: list[tuple[str, ...]], predictions: Float64[np.ndarray, " rows"]) -> None:
+    columns: dict[str, np.ndarray[tuple[int], np.dtype[Any]]] = {"prediction": predictions}
+    for at, name in enumerate(("user", "item")):
+        columns[name] = np.empty(len(rows), dtype=np.object_)
+        columns[name][:] = [row[at] for row in rows]
+    with whole_file(out) as beside, duckdb.connect() as db:
+        db.register("predicted", columns)
+        db.execute(f"""
+            COPY (
+                SELECT nullif("user", '') AS "user", nullif(item, '') AS item,
+                    CASE WHEN NOT isnan(prediction) THEN prediction END AS prediction
+                FROM predicted
+            ) TO {_literal(beside)} ({_WRITERS[out.suffix]})
+        """)
+
+
+def _literal(path: Path) -> str:
+    """A path as a SQL string."""
+    return "'" + str(path).replace("'", "''") + "'"

@@ -1,0 +1,347 @@
+"""Predictions and lists for one person or many, from a trained model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+from jaxtyping import Bool, Int64
+from numpy.typing import NDArray
+
+from refeed.catalogue import Catalogue
+from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
+from refeed.model_folder import ModelFolder
+from refeed.ranking import SHRINK, best, cosines, shrunk, supported_scores
+from refeed.ratings.ids import Ids
+from refeed.ratings.store import Ratings
+
+__all__ = ["Recommendation", "Recommender", "SimilarItem", "User"]
+
+User = str | Mapping[str, float]
+"""A user of the training ratings by raw id, or anyone by their ratings: raw id or title → rating."""
+
+_Row = tuple[NDArray[np.int64], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One line of a list.
+
+    Args:
+        item: raw id.
+        title: None where unknown.
+        rating: the predicted rating, within the scale of the training ratings.
+        score: what the list is ranked by: the prediction, shrunk by support.
+        support: training ratings of the item.
+    """
+
+    item: str
+    title: str | None
+    rating: float
+    score: float
+    support: int
+
+
+@dataclass(frozen=True)
+class SimilarItem:
+    """One item like another.
+
+    Args:
+        item: raw id.
+        title: None where unknown.
+        similarity: cosine of the two items' vectors in the model, −1 to 1.
+        score: what the list is ranked by: the similarity, shrunk by support.
+        support: training ratings of the item.
+    """
+
+    item: str
+    title: str | None
+    similarity: float
+    score: float
+    support: int
+
+
+@dataclass(frozen=True, eq=False)
+class Recommender:
+    """A trained model at work. Nothing in it changes, so threads may share it.
+
+    Wherever an item is asked for, its raw id will do or, failing that, its whole title in upper or lower
+    case. Wherever a user is asked for, the raw id of a user of the training ratings will do, or the ratings
+    of anyone as a mapping from items to numbers: one forward pass, nothing is trained. An empty mapping is
+    somebody of whom nothing is known, and gets what the model has for everybody. An item-based model
+    (`axis = "item"`) knows the users of its training ratings only.
+
+    Args:
+        folder: the model with all that belongs to it.
+
+    Raises (all methods):
+        UnknownIdError: users or items that the model doesn't know, with close matches; a mapping for an
+            item-based model; a raw user id where the training histories have been removed.
+        DataError: a rating in a mapping that is no finite number or is off the scale of the training ratings,
+            or two ratings for the same item.
+    """
+
+    folder: ModelFolder
+
+    @classmethod
+    def load(cls, run: Path | str) -> "Recommender":
+        """Open a model folder that `refeed train` wrote.
+
+        Raises:
+            ModelError: there is none, or it is damaged, incomplete or of another version.
+        """
+        return cls(ModelFolder.load(Path(run)))
+
+    @property
+    def item_ids(self) -> Ids:
+        """Raw ids of all items, in the order of `predict(user)`."""
+        return self.folder.item_ids
+
+    @property
+    def histories(self) -> Ratings:
+        """The training ratings, by which known users are known.
+
+        Raises:
+            UnknownIdError: they have been removed from the model folder.
+        """
+        if self.folder.histories is None:
+            raise UnknownIdError(
+                "the histories of the training users have been removed from this model, so their ids mean "
+                "nothing to it; give a person's ratings instead"
+            )
+        return self.folder.histories
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The items, found by id or title."""
+        return Catalogue(self.folder.item_ids, self.folder.titles)
+
+    @overload
+    def predict(self, who: User, items: str, *, clip: bool = True) -> float: ...  # type: ignore[overload-overlap]  # a str is one item
+    @overload
+    def predict(
+        self, who: User | Sequence[User], items: Sequence[str] | None = None, *, clip: bool = True
+    ) -> NDArray[np.float64]: ...
+    def predict(
+        self, who: User | Sequence[User], items: str | Sequence[str] | None = None, *, clip: bool = True
+    ) -> float | NDArray[np.float64]:
+        """Predicted ratings.
+
+        | who | items | result |
+        |---|---|---|
+        | a user | an item | one number |
+        | a user | a sequence | `[items]`: the user's rating of each |
+        | a user | None | `[all items]`, in the order of `item_ids` |
+        | a sequence | a sequence as long | `[pairs]`: the first user's rating of the first item, and so on |
+        | a sequence | None | `[users, all items]` |
+
+        Args:
+            who: a user (raw id, or a mapping of ratings), or a sequence of them.
+            items: an item (raw id or title), a sequence of them, or None for all.
+            clip: keep within the scale of the training ratings.
+
+        Raises:
+            DataError: sequences of different lengths, or one item for a sequence of users.
+        """
+        one = isinstance(who, str | Mapping)
+        histories, users = self._histories([who] if isinstance(who, str | Mapping) else who)
+        if items is None:
+            matrix = self.folder.model.predict_all(histories, users).astype(np.float64)
+            return self._clipped(matrix[0] if one else matrix, clip=clip)
+        positions = self.catalogue.positions([items] if isinstance(items, str) else items)
+        if one:
+            users = np.repeat(users, len(positions))
+        elif isinstance(items, str) or len(users) != len(positions):
+            raise DataError(
+                f"{len(users)} users and {len(positions)} items: a sequence of users needs as many items, "
+                "for it is read as pairs"
+            )
+        ratings = self._clipped(self.folder.model.predict(histories, users, positions), clip=clip)
+        return float(ratings[0]) if isinstance(items, str) else ratings
+
+    def recommend(
+        self,
+        who: User,
+        k: int = 10,
+        *,
+        include_seen: bool = False,
+        only: Sequence[str] | None = None,
+        exclude: Sequence[str] | None = None,
+        shrink: float = SHRINK,
+    ) -> list[Recommendation]:
+        """The k best items for a user that they have not rated, best first; fewer if there are no more.
+
+        An item that three people rated can't top the list on their word alone. With n the training ratings of
+        an item, r̂ the user's prediction for it (not clipped) and level = Σ n r̂ / Σ n over all items, what
+        they would give an ordinary one, the list is ranked by
+
+            level + max(r̂ − level, 0) · n / (n + shrink) + min(r̂ − level, 0)
+
+        so what a prediction promises counts by the item's support, and what it warns of counts in full.
+        Equal scores keep the order of `item_ids`.
+
+        Args:
+            who: raw id of a user, or a mapping of ratings.
+            k: the most items to return.
+            include_seen: also items that the user has rated.
+            only: choose among these items alone (ids or titles).
+            exclude: leave these out (ids or titles).
+            shrink: ratings at which half of an item's advantage counts; 0 ranks by the plain prediction.
+
+        Raises:
+            ConfigError: k below 1 or a negative shrink.
+        """
+        _check_list(k, shrink)
+        histories, users = self._histories([who])
+        predictions = self.folder.model.predict_all(histories, users)[0].astype(np.float64)
+        candidates = self._candidates(only, exclude)
+        if not include_seen:
+            user = int(users[0])
+            candidates[histories.items[histories.indptr[user] : histories.indptr[user + 1]]] = False
+        scores = supported_scores(predictions, self.folder.item_counts, shrink)
+        ratings = self._clipped(predictions, clip=True)
+        return [
+            Recommendation(
+                item=self.item_ids[at],
+                title=self.catalogue.title(at),
+                rating=float(ratings[at]),
+                score=float(scores[at]),
+                support=int(self.folder.item_counts[at]),
+            )
+            for at in best(scores, candidates, k).tolist()
+        ]
+
+    def similar_items(self, item: str, k: int = 10, *, shrink: float = SHRINK) -> list[SimilarItem]:
+        """The k items most like one, best first; the item itself is left out.
+
+        Ranked by cosine · n / (n + shrink), where the cosine is that of the items' vectors in the model (the
+        rows of the last decoder layer) and n counts the training ratings of the other item. Equal scores keep
+        the order of `item_ids`.
+
+        Args:
+            item: raw id or title.
+            k: the most items to return.
+            shrink: ratings at which half of the similarity counts; 0 ranks by the plain cosine.
+
+        Raises:
+            ModelError: the model has no vectors of items.
+            ConfigError: k below 1 or a negative shrink.
+        """
+        _check_list(k, shrink)
+        vectors = self.folder.model.item_vectors()
+        if vectors is None:
+            raise ModelError(
+                f"this {self.folder.config.model.kind} model (axis {self.folder.model.axis!r}) has no "
+                "vectors of its items, so it can't say which are similar; train a user-based autoencoder"
+            )
+        position = int(self.catalogue.positions([item])[0])
+        similarities = cosines(vectors, position)
+        scores = shrunk(similarities, self.folder.item_counts, shrink)
+        return [
+            SimilarItem(
+                item=self.item_ids[at],
+                title=self.catalogue.title(at),
+                similarity=float(similarities[at]),
+                score=float(scores[at]),
+                support=int(self.folder.item_counts[at]),
+            )
+            for at in best(scores, np.arange(len(scores)) != position, k).tolist()
+        ]
+
+    def _clipped(self, ratings: NDArray[np.float64], *, clip: bool) -> NDArray[np.float64]:
+        return np.clip(ratings, *self.folder.scale) if clip else ratings
+
+    def _candidates(
+        self, only: Sequence[str] | None, exclude: Sequence[str] | None
+    ) -> Bool[np.ndarray, " items"]:
+        candidates = np.full(len(self.item_ids), only is None)
+        if only is not None:
+            candidates[self.catalogue.positions([only] if isinstance(only, str) else only)] = True
+        if exclude is not None:
+            candidates[self.catalogue.positions([exclude] if isinstance(exclude, str) else exclude)] = False
+        return candidates
+
+    def _histories(self, who: Sequence[User]) -> tuple[Ratings, Int64[np.ndarray, " users"]]:
+        """Ratings in which the users are, and where in them."""
+        if all(isinstance(user, str) for user in who):
+            return self.histories, self._known_positions([user for user in who if isinstance(user, str)])
+        if self.folder.model.axis == "item":
+            raise UnknownIdError(
+                'this model is item-based (axis = "item"): it knows the users of its training ratings only, '
+                "by their raw ids; for people given by their ratings train a user-based one"
+            )
+        known = iter(self._known_rows([user for user in who if isinstance(user, str)]))
+        rows = [next(known) if isinstance(user, str) else self._row(user) for user in who]
+        return self._gathered(rows), np.arange(len(who))
+
+    def _known_positions(self, ids: Sequence[str]) -> Int64[np.ndarray, " ids"]:
+        user_ids = self.histories.user_ids
+        positions = user_ids.positions(ids)
+        unknown = list(dict.fromkeys(ids[at] for at in np.flatnonzero(positions < 0).tolist()))
+        if unknown:
+            raise UnknownIdError(_unknown_users(unknown, user_ids))
+        return positions
+
+    def _known_rows(self, ids: Sequence[str]) -> list[_Row]:
+        if not ids:
+            return []
+        indptr, items, values = self.histories.rows(self._known_positions(ids))
+        cuts = indptr[1:-1]
+        return list(zip(np.split(items.astype(np.int64), cuts), np.split(values, cuts), strict=True))
+
+    def _gathered(self, rows: Sequence[_Row]) -> Ratings:
+        return Ratings.from_arrays(
+            np.repeat(np.arange(len(rows)), np.array([len(items) for items, _ in rows], dtype=np.int64)),
+            np.concatenate([np.empty(0, dtype=np.int64), *(items for items, _ in rows)]),
+            np.concatenate([np.empty(0, dtype=np.float32), *(values for _, values in rows)]),
+            user_ids=Ids(str(at) for at in range(len(rows))),
+            item_ids=self.item_ids,
+        )
+
+    def _row(self, ratings: Mapping[str, float]) -> _Row:
+        items = self.catalogue.positions(ratings)
+        by_item: dict[int, str] = {}
+        for item, name in zip(items.tolist(), ratings, strict=True):
+            if item in by_item:
+                raise DataError(f"{by_item[item]!r} and {name!r} are the same item; rate it once")
+            by_item[item] = name
+        low, high = self.folder.scale
+        values = [_checked(name, rating, low, high) for name, rating in ratings.items()]
+        return items, np.array(values, dtype=np.float32)
+
+
+def _unknown_users(unknown: list[str], known: Ids) -> str:
+    named = ", ".join(map(repr, unknown[:20])) + (", …" if len(unknown) > 20 else "")
+    close = known.close_matches(unknown[0])
+    hint = f"close to {unknown[0]!r}: {', '.join(map(repr, close))}; " if close else ""
+    return (
+        f"unknown user{'s' if len(unknown) > 1 else ''} {named}: not among the {len(known)} users of the "
+        f"training ratings; {hint}for somebody new give their ratings"
+    )
+
+
+def _check_list(k: int, shrink: float) -> None:
+    if k < 1:
+        raise ConfigError(f"k = {k}: a list has at least one item")
+    if not 0 <= shrink < float("inf"):
+        raise ConfigError(f"shrink = {shrink}: give a number of ratings, 0 or more")
+
+
+def _checked(name: str, rating: float, low: float, high: float) -> np.float32:
+    try:
+        value = float(rating)
+    except (TypeError, ValueError):
+        value = float("nan")
+    with np.errstate(over="ignore"):
+        # The scale is that of float32 ratings, so 0.1 must be rounded as they were before it is compared.
+        single = np.float32(value)
+    if not np.isfinite(value):
+        raise DataError(f"the rating {rating!r} for {name!r} is no finite number")
+    if not low <= single <= high:
+        raise DataError(
+            f"the rating {rating!r} for {name!r} is off the scale of the training ratings, "
+            f"{low:g} to {high:g}"
+        )
+    return single
