@@ -68,5 +68,8 @@ class BiasModel(nn.Module):
         predicted: Float64[np.ndarray, "users items"] = of_users[:, None] + (biases.mean + biases.items)
         return predicted.astype(np.float32)
 
+    def item_vectors(self) -> None:
+        """None: biases say nothing of likeness."""
+
     def _biases(self) -> Biases:
         return Biases(float(self.mean), self.items.cpu().numpy(), float(self.user_damping))

@@ -57,3 +57,6 @@ class MeanModel(nn.Module):
     ) -> Float32[np.ndarray, "users items"]:
         """The mean, for each of the users and every item (see `Model`)."""
         return np.full((len(users), self.n_items), float(self.mean), dtype=np.float32)
+
+    def item_vectors(self) -> None:
+        """None: a mean says nothing of likeness."""

@@ -54,9 +54,10 @@ class Batches:
         full, rest = divmod(len(self._users), self._config.batch)
         return full + (rest > 0 and (full == 0 or not self._config.drop_last))
 
-    def users(self, number: int) -> int:
-        """How many users are in a batch."""
-        return min(self._config.batch, len(self._users) - number * self._config.batch)
+    @property
+    def users_an_epoch(self) -> int:
+        """How many users an epoch trains on."""
+        return min(len(self._users), len(self) * self._config.batch)
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Share]:
         """The batches of an epoch, from the `first` on."""

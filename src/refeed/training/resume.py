@@ -1,0 +1,50 @@
+"""Going on with a training that was stopped."""
+
+from pathlib import Path
+
+import numpy as np
+
+from refeed.config import Config, config_from_toml
+from refeed.errors import ConfigError
+from refeed.model_folder import write_text
+from refeed.ratings.store import Ratings
+
+__all__ = ["check_same"]
+
+
+def check_same(out: Path, config: Config, train: Ratings) -> None:
+    """Refuse to go on with other ratings or settings than the training in `out` began with.
+
+    How long to train (`epochs`, `patience`) and how often to save may change.
+
+    Raises:
+        ConfigError: there is nothing to resume, or something else differs.
+    """
+    path = out / "config.toml"
+    if not path.is_file():
+        raise ConfigError(
+            f"there is no training to resume in {out}; leave --resume out to start one (and remove the folder "
+            "if it is there)"
+        )
+    free = {"epochs", "patience", "checkpoint_minutes"}
+    before = config_from_toml(path.read_text(encoding="utf-8"), where=str(path)).model_dump()
+    after = config.model_dump()
+    other = [
+        f"{section}.{key} = {after[section].get(key)!r} (it was {before[section].get(key)!r})"
+        for section in before
+        for key in sorted(before[section].keys() | after[section].keys())
+        if key not in free and before[section].get(key) != after[section].get(key)
+    ]
+    if other:
+        raise ConfigError(f"{out} can't be resumed with other settings: {'; '.join(other)}")
+    known = Ratings.load(out / "history")
+    if not (
+        known.user_ids == train.user_ids
+        and known.item_ids == train.item_ids
+        and all(
+            np.array_equal(getattr(known, name), getattr(train, name))
+            for name in ("indptr", "items", "values")
+        )
+    ):
+        raise ConfigError(f"{out} can't be resumed with other ratings than those it was started with")
+    write_text(path, config.to_toml())
