@@ -1,0 +1,110 @@
+"""Rows that are no ratings: how they are told from good ones, shown, and kept for the user."""
+
+from pathlib import Path
+
+import duckdb
+
+from refeed.errors import DataError
+from refeed.files import whole_file
+
+__all__ = ["checked", "refuse", "write_bad"]
+
+_SHOWN = 20
+_LARGEST_FLOAT32 = 3.4028234663852886e38
+_ISO = (
+    "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
+)
+_BEFORE_MILLISECONDS, _BEFORE_NONSENSE = 10**11, 10**14
+
+
+def checked(raw: str) -> str:
+    """A query that says of each raw row what is wrong with it.
+
+    Args:
+        raw: a table, or a query in brackets, with line BIGINT and "user", item, rating, time, problem
+            VARCHAR; time is null throughout if there are none; problem is why a row has no fields, or null.
+
+    Returns:
+        A query with line, "user", item, rating DOUBLE, time BIGINT in Unix seconds, cause and value (what is
+        wrong, null for a good row, and the field at fault), milliseconds (whether the time was given in
+        them). The session's time zone must be UTC.
+    """
+    # DuckDB reads "1_000" as a number; nobody's table means that. And a column of Python's that is all None
+    # has no type of its own.
+    return f"""
+        WITH typed AS (
+            SELECT line, "user"::VARCHAR AS "user", item::VARCHAR AS item, rating::VARCHAR AS rating,
+                time::VARCHAR AS time, problem::VARCHAR AS problem
+            FROM {raw}
+        ), parsed AS (
+            SELECT line, "user", item, problem, rating AS rating_text, time AS time_text,
+                CASE WHEN NOT contains(rating, '_') THEN TRY_CAST(rating AS DOUBLE) END AS rating,
+                CASE WHEN NOT contains(time, '_') THEN TRY_CAST(time AS DOUBLE) END AS clock,
+                CASE WHEN clock IS NULL AND regexp_full_match(trim(time), '{_ISO}')
+                    THEN epoch(TRY_CAST(trim(time) AS TIMESTAMPTZ)) END AS calendar
+            FROM typed
+        ), judged AS (
+            SELECT *, CASE
+                WHEN problem IS NOT NULL THEN problem
+                WHEN "user" IS NULL OR trim("user") = '' THEN 'there is no user id'
+                WHEN item IS NULL OR trim(item) = '' THEN 'there is no item id'
+                WHEN rating_text IS NULL OR trim(rating_text) = '' THEN 'there is no rating'
+                WHEN rating IS NULL THEN 'the rating is no number'
+                WHEN NOT isfinite(rating) THEN 'the rating is not finite'
+                WHEN abs(rating) > {_LARGEST_FLOAT32} THEN 'the rating is beyond the range of float32'
+                WHEN time_text IS NULL THEN NULL
+                WHEN trim(time_text) = '' THEN 'there is no time (--columns timestamp=none reads none)'
+                WHEN clock IS NULL AND calendar IS NULL THEN
+                    'the time is neither Unix seconds nor an ISO date (2005-12-31 or 2005-12-31T23:59:59Z)'
+                WHEN NOT coalesce(abs(clock) < {_BEFORE_NONSENSE}, true) THEN 'the time is out of range'
+                END AS cause
+            FROM parsed
+        )
+        SELECT line, "user", item, rating,
+            CASE WHEN cause IS NULL AND time_text IS NOT NULL THEN CAST(floor(CASE
+                WHEN calendar IS NOT NULL THEN calendar
+                WHEN abs(clock) > {_BEFORE_MILLISECONDS} THEN clock / 1000 ELSE clock
+                END) AS BIGINT) END AS time,
+            cause,
+            CASE WHEN starts_with(cause, 'the rating') THEN rating_text
+                WHEN starts_with(cause, 'the time') THEN time_text ELSE '' END AS value,
+            coalesce(abs(clock) > {_BEFORE_MILLISECONDS}, false) AS milliseconds
+        FROM judged
+    """
+
+
+def refuse(db: duckdb.DuckDBPyConnection, bad: str, read: int) -> None:
+    """Stop with the bad rows, if there are any: the first 20 and their number.
+
+    Raises:
+        DataError: there are bad rows.
+    """
+    total = db.execute(f"SELECT count(*) FROM {bad}").fetchall()[0][0]
+    if not total:
+        return
+    first = db.execute(
+        f"SELECT file, line, value, cause FROM {bad} ORDER BY file, line LIMIT {_SHOWN}"
+    ).fetchall()
+    lines = [
+        f"  {file}:{line}: {cause}" + (f": {value!r}" if value else "") for file, line, value, cause in first
+    ]
+    if total > len(first):
+        lines.append(f"  … and {total - len(first):,} more")
+    raise DataError(
+        f"{total:,} of {read:,} rows can't be read as ratings:\n"
+        + "\n".join(lines)
+        + "\nPut them right, or leave them out with --skip-bad (from Python: skip_bad=True)"
+    )
+
+
+def write_bad(db: duckdb.DuckDBPyConnection, bad: str, path: Path) -> int:
+    """Write the bad rows, if there are any, as CSV with file, line, value and cause; say how many."""
+    total: int = db.execute(f"SELECT count(*) FROM {bad}").fetchall()[0][0]
+    if total:
+        with whole_file(path) as beside:
+            place = str(beside).replace("'", "''")
+            db.execute(
+                f"COPY (SELECT file, line, value, cause FROM {bad} ORDER BY file, line) TO '{place}' "
+                "(FORMAT csv, HEADER)"
+            )
+    return total

@@ -1,0 +1,71 @@
+"""What was read, in words."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+__all__ = ["PrepareReport"]
+
+
+@dataclass(frozen=True)
+class PrepareReport:
+    """What `prepare` read and wrote; `str` of it is the report that people read.
+
+    Args:
+        out: the store.
+        format: what the sources were recognised as.
+        read: rows of ratings in the sources; the sum of `ratings`, `duplicates` and `bad`.
+        ratings: (user, item) pairs in the store.
+        users: users in the store.
+        items: items in the store.
+        duplicates: rows left out as a later one has the same user and item.
+        bad: rows left out as they are no ratings.
+        bad_file: where those were written; None without any.
+        titled: items that have a title.
+        scale: lowest and highest rating.
+        span: first and last time, Unix seconds; None without times.
+        notes: what else the user should know, a sentence each.
+    """
+
+    out: Path
+    format: str
+    read: int
+    ratings: int
+    users: int
+    items: int
+    duplicates: int
+    bad: int
+    bad_file: Path | None
+    titled: int
+    scale: tuple[float, float]
+    span: tuple[int, int] | None
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """The report, a line for each fact."""
+        density = 100 * self.ratings / (self.users * self.items)
+        lines = [
+            f"{self.out}",
+            f"  ratings    {self.ratings:,}, {density:.3g} % of {self.users:,} users × {self.items:,} items",
+            f"  read as    {self.format}: {self.read:,} rows",
+            f"  scale      {self.scale[0]:g} to {self.scale[1]:g}",
+            f"  times      {_date(self.span[0])} to {_date(self.span[1])}"
+            if self.span
+            else "  times      none",
+            f"  titles     {self.titled:,} of {self.items:,} items" if self.titled else "  titles     none",
+        ]
+        if self.duplicates:
+            lines.append(
+                f"  duplicates {self.duplicates:,} rows left out; the latest of each user and item stays"
+            )
+        if self.bad:
+            lines.append(f"  bad rows   {self.bad:,} left out, see {self.bad_file}")
+        return "\n".join(lines + [f"  note       {note}" for note in self.notes])
+
+
+def _date(seconds: int) -> str:
+    # Not fromtimestamp: that fails for times that some tables do have.
+    try:
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).date().isoformat()
+    except OverflowError:
+        return f"{seconds} s"
