@@ -11,6 +11,8 @@ from jaxtyping import Float64, Int64
 
 from refeed.errors import DataError
 from refeed.files import whole_file
+from refeed.ratings.columns import resolve
+from refeed.ratings.text import duckdb_path
 from refeed.recommender import Recommender
 
 __all__ = ["PredictedPairs", "parse_ratings", "predict_table", "read_history"]
@@ -88,6 +90,17 @@ class PredictedPairs:
     empty: int
     examples: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """The same for people."""
+        line = f"{self.pairs - self.empty:,} of {self.pairs:,} pairs predicted"
+        if not self.empty:
+            return line
+        return (
+            f"{line}; {self.empty:,} are left empty: the model doesn't know the user of "
+            f"{self.unknown_users:,} and the item of {self.unknown_items:,}, such as "
+            + "; ".join(self.examples)
+        )
+
 
 def predict_table(recommender: Recommender, pairs: Path, out: Path, *, clip: bool = True) -> PredictedPairs:
     """Predict each (user, item) row of a table, and write user, item, prediction in the same order.
@@ -148,15 +161,21 @@ def _read(path: Path, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
     try:
         with duckdb.connect() as db:
             there = [str(name) for name, *_ in db.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()]
-            missing = [column for column in columns if column not in there]
-            if missing:
-                raise DataError(
-                    f"{path} has no column {' and no column '.join(missing)}; there are: {', '.join(there)}"
-                )
-            wanted = ", ".join(f"coalesce(\"{column}\"::VARCHAR, '')" for column in columns)
+            quoted = [name.replace('"', '""') for name in _columns(path, there, columns)]
+            wanted = ", ".join(f"coalesce(\"{name}\"::VARCHAR, '')" for name in quoted)
             return db.execute(f"SELECT {wanted} FROM {table}").fetchall()
     except duckdb.Error as error:
         raise DataError(f"{path} can't be read as a table: {str(error).splitlines()[0]}") from error
+
+
+def _columns(path: Path, there: list[str], wanted: tuple[str, ...]) -> list[str]:
+    try:
+        places = resolve(there, len(there), {}, where=str(path), fields=wanted)
+    except DataError as error:
+        raise DataError(
+            f"{path} needs a header with the columns {' and '.join(wanted)}; there are {', '.join(there)}"
+        ) from error
+    return [there[places[column]] for column in wanted]
 
 
 def _write(out: Path, rows: list[tuple[str, ...]], predictions: Float64[np.ndarray, " rows"]) -> None:
@@ -171,10 +190,10 @@ def _write(out: Path, rows: list[tuple[str, ...]], predictions: Float64[np.ndarr
                 SELECT nullif("user", '') AS "user", nullif(item, '') AS item,
                     CASE WHEN NOT isnan(prediction) THEN prediction END AS prediction
                 FROM predicted
-            ) TO {_literal(beside)} ({_WRITERS[out.suffix]})
+            ) TO '{str(beside).replace("'", "''")}' ({_WRITERS[out.suffix]})
         """)
 
 
 def _literal(path: Path) -> str:
-    """A path as a SQL string."""
-    return "'" + str(path).replace("'", "''") + "'"
+    """A path to read, as a SQL string."""
+    return "'" + duckdb_path(path).replace("'", "''") + "'"

@@ -19,7 +19,8 @@ from refeed.ratings.store import Ratings
 
 __all__ = ["Recommendation", "Recommender", "SimilarItem", "User"]
 
-User = str | Mapping[str, float]
+_ByHand = Mapping[str, float | int]
+User = str | _ByHand
 """A user of the training ratings by raw id, or anyone by their ratings: raw id or title → rating."""
 
 _Row = tuple[NDArray[np.int64], NDArray[np.float32]]
@@ -108,8 +109,8 @@ class Recommender:
         """
         if self.folder.histories is None:
             raise UnknownIdError(
-                "the histories of the training users have been removed from this model, so their ids mean "
-                "nothing to it; give a person's ratings instead"
+                "the histories of the training users have been removed from this model, so it knows no user "
+                "by id; give a person's ratings instead"
             )
         return self.folder.histories
 
@@ -300,7 +301,7 @@ class Recommender:
             item_ids=self.item_ids,
         )
 
-    def _row(self, ratings: Mapping[str, float]) -> _Row:
+    def _row(self, ratings: _ByHand) -> _Row:
         items = self.catalogue.positions(ratings)
         by_item: dict[int, str] = {}
         for item, name in zip(items.tolist(), ratings, strict=True):
@@ -329,9 +330,9 @@ def _check_list(k: int, shrink: float) -> None:
         raise ConfigError(f"shrink = {shrink}: give a number of ratings, 0 or more")
 
 
-def _checked(name: str, rating: float, low: float, high: float) -> np.float32:
+def _checked(name: str, rating: object, low: float, high: float) -> np.float32:
     try:
-        value = float(rating)
+        value = float(rating)  # type: ignore[arg-type]  # whatever it is
     except (TypeError, ValueError):
         value = float("nan")
     with np.errstate(over="ignore"):

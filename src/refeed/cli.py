@@ -1,0 +1,361 @@
+"""The command line: one function a verb, no logic.
+
+Results go to stdout, notes and progress to stderr. Exit codes: 0 done, 2 the user's mistake, 1 ours, 130
+stopped by Ctrl-C.
+"""
+# ruff: noqa: PLC0415 - torch and DuckDB take seconds to import, `refeed --help` and a wrong option shouldn't
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from refeed.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from refeed.evaluation.evaluate import Evaluation
+    from refeed.ratings.store import Ratings
+    from refeed.recommender import Recommendation
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Learn from a table of ratings, and predict the ones that are missing.",
+)
+
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A model folder, as train wrote it.", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout and nothing else.")]
+Seed = Annotated[int, typer.Option(help="Of everything random; the same seed gives the same numbers.")]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: its words without the program's name; None: those that the process was started with.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        app(args=argv, prog_name="refeed")
+    except SystemExit as done:  # how typer ends, well or with a wrong option
+        return int(done.code or 0)
+    except (UserError, OSError) as error:
+        typer.echo(f"refeed: error: {error}", err=True)
+        return 2
+    return 0
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import refeed
+
+        typer.echo(f"refeed {refeed.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _refeed(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+class Format(StrEnum):
+    """Of what `prepare` reads."""
+
+    auto = "auto"
+    table = "table"
+    netflix = "netflix"
+    movielens = "movielens"
+
+
+@app.command()
+def prepare(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE…",
+            help="Tables (CSV, TSV, JSON lines, Parquet), or a folder or archive of MovieLens or Netflix.",
+            show_default=False,
+        ),
+    ],
+    *,
+    out: Annotated[Path, typer.Option(help="Store to write.")],
+    format: Annotated[Format, typer.Option(help="What the sources are; auto looks.")] = Format.auto,  # noqa: A002 - the option's name
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="user=…,item=…,rating=…,timestamp=…",
+            help="Which column is which, by name or number from 1.",
+        ),
+    ] = None,
+    titles: Annotated[Path | None, typer.Option(help="A table of items and their titles.")] = None,
+    memory: Annotated[str, typer.Option(help="What may be held before the disk is used.")] = "2GB",
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave bad rows out, and write them to STORE.bad.csv.")
+    ] = False,
+) -> None:
+    """Read ratings into a store, which opens at once whatever its size."""
+    from refeed.ratings.read import prepare as prepare_store
+
+    report = prepare_store(
+        sources,
+        out,
+        format=format.value,
+        columns=columns,
+        titles=titles,
+        memory=memory,
+        skip_bad=skip_bad,
+    )
+    typer.echo(str(report))
+
+
+@app.command()
+def split(
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="A store, or a table.", show_default=False)],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder to write: train, valid and test in it.")],
+    at: Annotated[str | None, typer.Option(help="First day of the test: YYYY-MM-DD or Unix seconds.")] = None,
+    train_from: Annotated[str | None, typer.Option(help="With --at: first day of the training.")] = None,
+    test_to: Annotated[str | None, typer.Option(help="With --at: last day of the test.")] = None,
+    last: Annotated[
+        float | None, typer.Option(help="Hold out this part of each user's ratings, the last.")
+    ] = None,
+    random: Annotated[
+        float | None, typer.Option(help="Hold out this part of all ratings, at random.")
+    ] = None,
+    valid: Annotated[float, typer.Option(help="Part of the held-out ratings that goes to validation.")] = 0.5,
+    seed: Seed = 0,
+) -> None:
+    """Split ratings into train, validation and test.
+
+    Without --at, --last or --random the last tenth of all ratings by time is held out.
+    """
+    from refeed.ratings import split as splits
+
+    _check_one(at=at, last=last, random=random)
+    if at is None and (train_from or test_to):
+        raise ConfigError(
+            "--train-from and --test-to go with --at DATE, the first day of the test; give it too"
+        )
+    ratings = _opened(store)
+    if at is not None:
+        parts = splits.split_by_date(
+            ratings, at, train_from=train_from, test_to=test_to, valid=valid, seed=seed
+        )
+    elif last is not None:
+        parts = splits.split_last(ratings, last, valid=valid, seed=seed)
+    elif random is not None:
+        parts = splits.split_random(ratings, random, valid=valid, seed=seed)
+    else:
+        parts = splits.split_by_time(ratings, valid=valid, seed=seed)
+    splits.write_split(parts, out)
+    typer.echo(str(parts.report))
+
+
+@app.command()
+def train(
+    train_ratings: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TRAIN", help="Ratings to learn from: a store or a table.", show_default=False
+        ),
+    ],
+    *,
+    valid: Annotated[Path | None, typer.Option(help="Ratings that choose the best epoch.")] = None,
+    out: Annotated[Path, typer.Option(help="Model folder to write.")],
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="What to train and how. [default: default]")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Over the recipe, such as train.lr=0.005; repeatable."
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Over the recipe's train.seed.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
+) -> None:
+    """Train a model.
+
+    --resume without --recipe takes the one that the training was started with.
+    """
+    from refeed.config import load_recipe
+    from refeed.training.fit import fit
+    from refeed.training.progress import reporting
+
+    begun = out / "config.toml"
+    if recipe is None:
+        recipe = str(begun) if resume and begun.is_file() else "default"
+    seeds = [] if seed is None else [f"train.seed={seed}"]
+    config = load_recipe(recipe, [*(settings or []), *seeds])
+    ratings, held_out = _opened(train_ratings), None if valid is None else _opened(valid)
+    with reporting() as reporter:
+        fit(ratings, held_out, config, out, resume=resume, reporter=reporter)
+
+
+@app.command()
+def evaluate(
+    run: Run,
+    test: Annotated[Path, typer.Argument(metavar="TEST", help="A store or a table.", show_default=False)],
+    *,
+    against: Annotated[
+        Path | None, typer.Option(metavar="OTHER", help="A model folder to compare with.")
+    ] = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a model's errors on held-out ratings, with their 95 % intervals."""
+    from refeed.evaluation.evaluate import compare
+
+    ratings = _opened(test)
+    one = _evaluated(run, ratings, seed)
+    other = None if against is None else _evaluated(against, ratings, seed)
+    comparison = None if other is None else compare(one, other)
+    if as_json:
+        _print_json(
+            one.as_dict()
+            if other is None or comparison is None
+            else {**one.as_dict(), "against": other.as_dict(), "difference": comparison.as_dict()}
+        )
+    elif other is None:
+        typer.echo(str(one))
+    else:
+        typer.echo(f"one: {run}\n{one}\n\nother: {against}\n{other}\n\n{comparison}")
+
+
+def _evaluated(run: Path, test: "Ratings", seed: int) -> "Evaluation":
+    from refeed.evaluation.evaluate import evaluate as evaluate_model
+    from refeed.recommender import Recommender
+
+    recommender = Recommender.load(run)
+    folder = recommender.folder
+    return evaluate_model(folder.model, recommender.histories, test, scale=folder.scale, seed=seed)
+
+
+@app.command()
+def predict(
+    run: Run,
+    pairs: Annotated[
+        Path,
+        typer.Argument(metavar="PAIRS", help="A table with the columns user and item.", show_default=False),
+    ],
+    *,
+    out: Annotated[Path, typer.Option(help="File to write: .csv, .tsv or .parquet.")],
+    clip: Annotated[bool, typer.Option(help="Keep within the scale of the training ratings.")] = True,
+) -> None:
+    """Predict the rating of each pair of a user and an item.
+
+    Writes user, item, prediction in the same order; where the model knows no such user or item, the
+    prediction stays empty, and a note counts them.
+    """
+    from refeed.inputs import predict_table
+    from refeed.recommender import Recommender
+
+    done = predict_table(Recommender.load(run), pairs, out, clip=clip)
+    typer.echo(str(done), err=True)
+
+
+@app.command()
+def recommend(
+    run: Run,
+    *,
+    user: Annotated[str | None, typer.Option(metavar="ID", help="A user of the training ratings.")] = None,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ITEM=VALUE", help="A rating of anyone's, by id or title; repeatable."),
+    ] = None,
+    history: Annotated[
+        Path | None, typer.Option(help="Anyone's ratings: a table with the columns item and rating.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="How many items.")] = 10,
+    include_seen: Annotated[bool, typer.Option("--include-seen", help="Also items that are rated.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="ITEM", help="Choose among these alone; repeatable.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="ITEM", help="Leave this out; repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Recommend items to a user, or to anyone by their ratings.
+
+    The list is ranked by the predicted rating, shrunk by how many ratings an item has.
+    """
+    from refeed.inputs import parse_ratings, read_history
+    from refeed.recommender import Recommender
+
+    _check_one(required=True, user=user, rate=rate or None, history=history)
+    who = user if user is not None else read_history(history) if history else parse_ratings(rate or [])
+    lines = Recommender.load(run).recommend(
+        who, k, include_seen=include_seen, only=only or None, exclude=exclude or None
+    )
+    if as_json:
+        _print_json({"recommendations": [asdict(line) for line in lines]})
+    else:
+        typer.echo(_table(lines))
+
+
+@app.command()
+def doctor(*, as_json: AsJson = False) -> None:
+    """Print the facts about this machine that decide how refeed runs on it."""
+    from refeed.doctor import environment
+
+    facts = environment()
+    if as_json:
+        _print_json(facts)
+    else:
+        typer.echo("\n".join(f"{name:15} {'none' if fact is None else fact}" for name, fact in facts.items()))
+
+
+def _opened(path: Path) -> "Ratings":
+    from refeed.ratings.read import open_ratings
+    from refeed.ratings.store import is_store
+
+    ratings = open_ratings(path)
+    duplicates = ratings.source.get("duplicates", 0)
+    if duplicates and not is_store(path):  # a store's were reported when it was made
+        typer.echo(f"{path}: {duplicates:,} rows left out, as a later one rates the same item", err=True)
+    return ratings
+
+
+def _check_one(*, required: bool = False, **options: object) -> None:
+    """At most one of some options (exactly one, if required)."""
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} exclude each other; give one of them")
+    if required and not given:
+        raise ConfigError(f"give one of {', '.join(f'--{name}' for name in options)}")
+
+
+def _print_json(value: Mapping[str, object]) -> None:
+    typer.echo(json.dumps(value, allow_nan=False))
+
+
+def _table(lines: "Sequence[Recommendation]") -> str:
+    rows = [("", "predicted", "ratings", "item", "title")]
+    rows += [
+        (str(place), f"{line.rating:.2f}", f"{line.support:,}", line.item, line.title or "")
+        for place, line in enumerate(lines, start=1)
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(row[:3], widths, strict=False))
+        + f"  {row[3]:{widths[3]}}  {row[4]}".rstrip()
+        for row in rows
+    )
