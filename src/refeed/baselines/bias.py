@@ -14,6 +14,7 @@ from refeed.ratings.store import Ratings
 __all__ = ["BiasModel"]
 
 _DAMPING = (5.0, 3.0)  # user and item, where there is no validation to pick them on
+_USERS_AT_ONCE = 8192  # bounds what their histories take
 
 
 class BiasModel(nn.Module):
@@ -55,9 +56,13 @@ class BiasModel(nn.Module):
         self, histories: Ratings, users: Int64[np.ndarray, " pairs"], items: Int64[np.ndarray, " pairs"]
     ) -> Float64[np.ndarray, " pairs"]:
         """μ + b_u + b_i of each pair (see `Model`)."""
-        each, places = np.unique(users, return_inverse=True)
         biases = self._biases()
-        return biases.predict(biases.of_users(*histories.rows(each)), places, items)
+        of_users = np.zeros(histories.n_users)
+        each = np.flatnonzero(np.bincount(users, minlength=histories.n_users))
+        for first in range(0, len(each), _USERS_AT_ONCE):
+            some = each[first : first + _USERS_AT_ONCE]
+            of_users[some] = biases.of_users(*histories.rows(some))
+        return biases.predict(of_users, users, items)
 
     def predict_all(
         self, histories: Ratings, users: Int64[np.ndarray, " users"]

@@ -1,0 +1,376 @@
+"""What every model keeps to, whatever its kind: a new one joins by a line in RECIPES."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from safetensors.torch import load, save
+
+from refeed.config import AutoencoderConfig, BiasConfig, Config, MeanConfig, TrainConfig
+from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
+from refeed.evaluation.evaluate import compare, evaluate
+from refeed.model.build import build_model
+from refeed.model_folder import ModelFolder
+from refeed.ratings.ids import Ids
+from refeed.ratings.store import Ratings
+from refeed.recommender import Recommender
+from refeed.training.fit import fit
+
+_SHORT = TrainConfig(optimizer="adamw", lr=0.01, batch=16, epochs=3)
+
+RECIPES = {
+    "mean": Config(model=MeanConfig()),
+    "bias": Config(model=BiasConfig()),
+    "paper": Config(
+        model=AutoencoderConfig(encoder=[8, 12], decoder=[6], dropout=0.5),
+        train=TrainConfig(lr=0.005, batch=16, epochs=3, refeed=1, schedule="steps", milestones=[2]),
+    ),
+    "tied": Config(
+        model=AutoencoderConfig(encoder=[8, 6], tied=True, activation="elu", output_activation=False),
+        train=_SHORT,
+    ),
+    "residual": Config(
+        model=AutoencoderConfig(
+            encoder=[8], target="residual", input_scale="sqrt", rated_channel=True, output_activation=False
+        ),
+        train=_SHORT,
+    ),
+    "item-based": Config(
+        model=AutoencoderConfig(axis="item", encoder=[8], target="residual", output_activation=False),
+        train=_SHORT,
+    ),
+    "float64": Config(
+        model=AutoencoderConfig(encoder=[8]), train=TrainConfig(batch=16, epochs=2, precision="float64")
+    ),
+}
+
+USERS, ITEMS = 40, 12
+KEEN, SILENT, LONELY = 0, 1, 11  # a user who rated all, one who rated nothing, an item that only KEEN rated
+
+
+def _ratings() -> tuple[Ratings, Ratings]:
+    """Training and held-out ratings, of biases and a taste, on a scale from 1 to 5 in halves."""
+    rng = np.random.default_rng(0)
+    taste = np.outer(rng.normal(0, 1, USERS), rng.normal(0, 1, ITEMS))
+    full = 3 + rng.normal(0, 0.4, USERS)[:, None] + rng.normal(0, 0.5, ITEMS) + 0.4 * taste
+    rated = rng.random((USERS, ITEMS)) < 0.6
+    rated[:, LONELY] = False
+    rated[KEEN], rated[SILENT] = True, False
+    held_out = rated & (rng.random((USERS, ITEMS)) < 0.2)
+    held_out[KEEN] = False
+
+    def chosen(mask: NDArray[np.bool_]) -> Ratings:
+        users, items = np.nonzero(mask)
+        values = np.clip(np.round(2 * full[users, items]) / 2, 1, 5)
+        return Ratings.from_arrays(
+            users,
+            items,
+            values,
+            user_ids=Ids(f"user {n}" for n in range(USERS)),
+            item_ids=Ids(f"item {n}" for n in range(ITEMS)),
+            titles=[f"The Film ({1990 + n})" for n in range(ITEMS)],
+        )
+
+    return chosen(rated & ~held_out), chosen(held_out)
+
+
+@pytest.fixture(scope="module", params=list(RECIPES.values()), ids=list(RECIPES))
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained model folder of each recipe."""
+    out = tmp_path_factory.mktemp("contract") / "run"
+    config: Config = request.param
+    fit(*_ratings(), config, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def folder(run: Path) -> ModelFolder:
+    """The same, loaded."""
+    return ModelFolder.load(run)
+
+
+@pytest.fixture(scope="module")
+def recommender(folder: ModelFolder) -> Recommender:
+    """The same, at work."""
+    return Recommender(folder)
+
+
+def _pairs() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All (user, item) pairs, in no order, some twice."""
+    order = np.random.default_rng(1).integers(USERS * ITEMS, size=700)
+    return order // ITEMS, order % ITEMS
+
+
+def _histories(folder: ModelFolder) -> Ratings:
+    assert folder.histories is not None
+    return folder.histories
+
+
+def _by_user(folder: ModelFolder) -> bool:
+    return folder.model.axis == "user"
+
+
+# ---------------------------------------------------------------------- predictions
+
+
+def test_pairs_and_the_whole_matrix_agree(folder: ModelFolder) -> None:
+    users, items = _pairs()
+    pairs = folder.model.predict(_histories(folder), users, items)
+    matrix = folder.model.predict_all(_histories(folder), np.arange(USERS))
+    assert matrix.shape == (USERS, ITEMS)
+    np.testing.assert_allclose(matrix[users, items], pairs, atol=1e-5)
+    assert np.isfinite(matrix).all()
+
+
+def test_one_pair_alone_is_what_it_is_among_many(folder: ModelFolder) -> None:
+    users, items = _pairs()
+    many = folder.model.predict(_histories(folder), users, items)
+    for place in (0, 123, 699):
+        one = folder.model.predict(_histories(folder), users[place : place + 1], items[place : place + 1])
+        np.testing.assert_allclose(one, many[place : place + 1], atol=1e-5)
+
+
+def test_one_user_alone_is_as_among_many_in_any_order(folder: ModelFolder) -> None:
+    order = np.random.default_rng(2).permutation(USERS)
+    matrix = folder.model.predict_all(_histories(folder), np.arange(USERS))
+    np.testing.assert_allclose(folder.model.predict_all(_histories(folder), order), matrix[order], atol=1e-5)
+    for user in (KEEN, SILENT, 7):
+        alone = folder.model.predict_all(_histories(folder), np.array([user]))
+        np.testing.assert_allclose(alone[0], matrix[user], atol=1e-5)
+
+
+def test_no_pair_and_no_user_give_nothing(folder: ModelFolder) -> None:
+    none = np.empty(0, dtype=np.int64)
+    assert folder.model.predict(_histories(folder), none, none).shape == (0,)
+    assert folder.model.predict_all(_histories(folder), none).shape == (0, ITEMS)
+
+
+def test_predicting_does_not_depend_on_where_in_the_histories_a_user_is(folder: ModelFolder) -> None:
+    if not _by_user(folder):
+        pytest.skip("an item-based model wants the training ratings themselves")
+    histories = _histories(folder)
+    backwards = Ratings.from_arrays(
+        USERS - 1 - histories.users,
+        histories.items.astype(np.int64),
+        histories.values,
+        user_ids=Ids(reversed(list(histories.user_ids))),
+        item_ids=histories.item_ids,
+    )
+    there = folder.model.predict_all(histories, np.arange(USERS))
+    here = folder.model.predict_all(backwards, np.arange(USERS))
+    np.testing.assert_allclose(here[::-1], there, atol=1e-5)
+
+
+def test_all_who_have_no_history_get_the_same(folder: ModelFolder) -> None:
+    if not _by_user(folder):
+        pytest.skip("an item-based model knows its users only")
+    nothing = _histories(folder).select(np.zeros(len(_histories(folder)), dtype=bool))
+    matrix = folder.model.predict_all(nothing, np.arange(USERS))
+    silent = folder.model.predict_all(_histories(folder), np.array([SILENT]))
+    np.testing.assert_allclose(matrix, np.broadcast_to(silent, matrix.shape), atol=1e-5)
+
+
+def test_a_history_changes_the_predictions_unless_the_model_is_a_constant(folder: ModelFolder) -> None:
+    matrix = folder.model.predict_all(_histories(folder), np.arange(USERS))
+    constant = folder.config.model.kind == "mean"
+    assert (np.ptp(matrix, axis=0).max() == 0) == constant
+
+
+# ---------------------------------------------------------------------- saved and loaded
+
+
+def test_a_reloaded_model_predicts_the_same_bits(run: Path, folder: ModelFolder) -> None:
+    again = ModelFolder.load(run)
+    expected = folder.model.predict(_histories(folder), *_pairs())
+    np.testing.assert_array_equal(again.model.predict(_histories(again), *_pairs()), expected)
+
+
+def test_weights_go_through_safetensors_into_a_fresh_model(run: Path, folder: ModelFolder) -> None:
+    built, fresh = (build_model(folder.config, n_users=USERS, n_items=ITEMS).eval() for _ in range(2))
+    built.load_state_dict(load((run / "model.safetensors").read_bytes()))
+    state = {name: tensor.contiguous() for name, tensor in built.state_dict().items()}
+    fresh.load_state_dict(load(save(state)))
+    expected = folder.model.predict(_histories(folder), *_pairs())
+    np.testing.assert_array_equal(fresh.predict(_histories(folder), *_pairs()), expected)
+
+
+def test_training_again_gives_the_same_bits(run: Path, folder: ModelFolder, tmp_path: Path) -> None:
+    fit(*_ratings(), folder.config, tmp_path / "again")
+    again = load((tmp_path / "again" / "model.safetensors").read_bytes())
+    for name, tensor in load((run / "model.safetensors").read_bytes()).items():
+        np.testing.assert_array_equal(again[name].numpy(), tensor.numpy())
+
+
+def test_a_flipped_byte_in_the_weights_is_noticed(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    path = tmp_path / "run" / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(ModelError, match="damaged"):
+        ModelFolder.load(tmp_path / "run")
+
+
+def test_a_folder_that_exists_is_not_overwritten(run: Path, folder: ModelFolder) -> None:
+    before = (run / "model.safetensors").read_bytes()
+    with pytest.raises(ModelError, match="exists already"):
+        fit(*_ratings(), folder.config, run)
+    assert (run / "model.safetensors").read_bytes() == before
+
+
+def test_nothing_to_learn_from_is_refused(folder: ModelFolder, tmp_path: Path) -> None:
+    train, _ = _ratings()
+    with pytest.raises(DataError, match="not a single training rating"):
+        fit(train.select(np.zeros(len(train), dtype=bool)), None, folder.config, tmp_path / "r")
+    assert not (tmp_path / "r").exists()
+
+
+def test_training_does_without_validation_ratings(folder: ModelFolder, tmp_path: Path) -> None:
+    train, _ = _ratings()
+    fit(train, None, folder.config, tmp_path / "run")
+    blind = ModelFolder.load(tmp_path / "run")
+    assert np.isfinite(blind.model.predict(_histories(blind), *_pairs())).all()
+
+
+# ---------------------------------------------------------------------- evaluated
+
+
+def test_evaluation_pools_the_errors_of_the_predictions(folder: ModelFolder) -> None:
+    _, test = _ratings()
+    result = evaluate(folder.model, _histories(folder), test, scale=folder.scale, resamples=50)
+    predicted = folder.model.predict(_histories(folder), test.users, test.items.astype(np.int64))
+    assert result.ratings == len(test)
+    assert result.rmse.value == pytest.approx(np.sqrt(np.mean((predicted - test.values) ** 2)), abs=1e-5)
+    assert compare(result, result).rmse.p == 1
+
+
+# ---------------------------------------------------------------------- recommended
+
+
+def test_the_recommender_predicts_alike_in_all_its_shapes(recommender: Recommender) -> None:
+    users, items = ["user 0", "user 7", "user 1"], ["item 3", "item 11", "item 0"]
+    pairs = recommender.predict(users, items)
+    matrix = recommender.predict(users)
+    for row, (user, item) in enumerate(zip(users, items, strict=True)):
+        one = recommender.predict(user, item)
+        assert one == pytest.approx(pairs[row], abs=1e-5)
+        assert recommender.predict(user, [item])[0] == pytest.approx(one, abs=1e-5)
+        assert matrix[row, recommender.item_ids.position(item)] == pytest.approx(one, abs=1e-5)
+        assert recommender.predict(user)[recommender.item_ids.position(item)] == pytest.approx(one, abs=1e-5)
+
+
+def test_predictions_are_clipped_to_the_scale_unless_told_otherwise(recommender: Recommender) -> None:
+    users = list(recommender.histories.user_ids)
+    low, high = recommender.folder.scale
+    free = recommender.predict(users, clip=False)
+    np.testing.assert_allclose(recommender.predict(users), np.clip(free, low, high), atol=1e-5)
+    matrix = recommender.folder.model.predict_all(recommender.histories, np.arange(USERS))
+    np.testing.assert_allclose(free, matrix, atol=1e-5)
+
+
+def test_ratings_by_hand_count_as_much_as_the_same_history(recommender: Recommender) -> None:
+    _, items, values = recommender.histories.rows(np.array([7]))
+    by_hand = {f"item {item}": float(value) for item, value in zip(items, values, strict=True)}
+    if not _by_user(recommender.folder):
+        with pytest.raises(UnknownIdError, match="item-based"):
+            recommender.predict(by_hand)
+        return
+    np.testing.assert_allclose(recommender.predict(by_hand), recommender.predict("user 7"), atol=1e-5)
+    assert [line.item for line in recommender.recommend(by_hand)] == [
+        line.item for line in recommender.recommend("user 7")
+    ]
+
+
+def test_a_list_has_what_there_is_of_unseen_items_sorted(recommender: Recommender) -> None:
+    for user in ("user 7", "user 8"):
+        position = recommender.histories.user_ids.position(user)
+        assert position is not None
+        _, seen, _ = recommender.histories.rows(np.array([position]))
+        unseen = {f"item {n}" for n in range(ITEMS)} - {f"item {n}" for n in seen}
+        everything = recommender.recommend(user, k=ITEMS)
+        assert {line.item for line in everything} == unseen
+        assert [line.item for line in recommender.recommend(user, k=3)] == [
+            line.item for line in everything[:3]
+        ]
+        places = [recommender.item_ids.position(line.item) for line in everything]
+        keys = [(-line.score, place) for line, place in zip(everything, places, strict=True)]
+        assert keys == sorted(keys)  # ties by item order
+
+
+def test_a_list_keeps_to_its_filters(recommender: Recommender) -> None:
+    only = ["item 2", "item 5", "item 9"]
+    lines = recommender.recommend("user 7", include_seen=True, only=only, exclude=["item 5"])
+    assert {line.item for line in lines} == {"item 2", "item 9"}
+    assert all(line.title == f"The Film ({1990 + int(line.item[5:])})" for line in lines)
+
+
+def test_who_has_rated_everything_gets_an_empty_list(recommender: Recommender) -> None:
+    assert recommender.recommend(f"user {KEEN}") == []
+    assert len(recommender.recommend(f"user {KEEN}", k=99, include_seen=True)) == ITEMS
+
+
+def test_who_has_rated_nothing_gets_a_list_all_the_same(recommender: Recommender) -> None:
+    lines = recommender.recommend(f"user {SILENT}", k=ITEMS)
+    assert len(lines) == ITEMS
+    low, high = recommender.folder.scale
+    assert all(low <= line.rating <= high for line in lines)
+
+
+def test_an_item_that_one_person_rated_is_listed_with_its_support(recommender: Recommender) -> None:
+    (line,) = recommender.recommend("user 7", only=[f"item {LONELY}"])
+    assert line.support == 1
+    assert line.rating == pytest.approx(recommender.predict("user 7", f"item {LONELY}"), abs=1e-5)
+
+
+def test_similar_items_are_sorted_or_refused_by_name(recommender: Recommender) -> None:
+    if recommender.folder.model.item_vectors() is None:
+        with pytest.raises(ModelError, match="no vectors of its items"):
+            recommender.similar_items("item 3")
+        return
+    lines = recommender.similar_items("item 3", k=5)
+    assert len(lines) == 5
+    assert "item 3" not in {line.item for line in lines}
+    assert [line.score for line in lines] == sorted((line.score for line in lines), reverse=True)
+    assert all(-1 - 1e-6 <= line.similarity <= 1 + 1e-6 for line in lines)
+
+
+def test_an_unknown_user_or_item_is_named_with_close_matches(recommender: Recommender) -> None:
+    with pytest.raises(UnknownIdError, match=r"'usr 7'.*'user 7'"):
+        recommender.predict("usr 7")
+    with pytest.raises(UnknownIdError, match=r"'itm 3'.*item 3"):
+        recommender.predict("user 7", "itm 3")
+    with pytest.raises(UnknownIdError, match=r"'itm 3'"):
+        recommender.recommend("user 7", exclude=["itm 3"])
+
+
+def test_a_list_of_no_length_is_refused(recommender: Recommender) -> None:
+    with pytest.raises(ConfigError, match="k = 0"):
+        recommender.recommend("user 7", k=0)
+
+
+def test_without_the_histories_the_model_serves_those_who_bring_theirs(
+    run: Path, recommender: Recommender, tmp_path: Path
+) -> None:
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("history"))
+    without = Recommender.load(tmp_path / "run")
+    with pytest.raises(UnknownIdError, match="removed"):
+        without.predict("user 7")
+    if _by_user(without.folder):
+        by_hand = {"item 3": 4.0, "item 5": 1.0}
+        np.testing.assert_array_equal(without.predict(by_hand), recommender.predict(by_hand))
+
+
+def test_histories_may_come_from_anywhere(folder: ModelFolder) -> None:
+    mapped = _histories(folder)
+    copied = replace(
+        mapped,
+        indptr=np.array(mapped.indptr),
+        items=np.array(mapped.items),
+        values=np.array(mapped.values),
+    )
+    np.testing.assert_array_equal(
+        folder.model.predict(copied, *_pairs()), folder.model.predict(mapped, *_pairs())
+    )
