@@ -136,7 +136,8 @@ def save_weights(path: Path, state: Mapping[str, Tensor], bound_to: Mapping[str,
     header = {"format": FORMAT, "refeed": version("refeed"), **bound_to}
     header["checksum"] = _digest_weights(tensors, header)
     with whole_file(path) as beside:
-        save_file(tensors, beside, metadata=header)
+        # In one entry, since safetensors writes several in random order: the same model is the same bytes.
+        save_file(tensors, beside, metadata={"refeed": json.dumps(header, sort_keys=True)})
 
 
 def _read_weights(run: Path, path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -147,7 +148,7 @@ def _read_weights(run: Path, path: Path) -> tuple[dict[str, Tensor], dict[str, s
         )
     try:
         with safe_open(path, framework="pt") as file:
-            header = dict(file.metadata() or {})
+            header = json.loads((file.metadata() or {}).get("refeed", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({error}); restore it, or train again") from error
@@ -240,7 +241,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_card(
-    run: Path, config: Config, train: Ratings, metrics: Sequence[Mapping[str, float | None]]
+    run: Path, config: Config, train: Ratings, metrics: Sequence[Mapping[str, int | float | None]]
 ) -> None:
     """Write card.md: what the model is, from what, and how good on validation."""
     low, high = train.scale

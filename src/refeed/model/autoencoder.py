@@ -206,16 +206,18 @@ class Autoencoder(nn.Module):
         if self.axis == "item":
             users, columns = items, users
         rows = self.rows(histories)
-        predicted = np.empty(len(users))
-        order = np.argsort(users, kind="stable")
-        each, starts = np.unique(users[order], return_index=True)
-        starts = np.append(starts, len(users))
+        # Sorted by row, and a pair that is asked for twice computed once.
+        keys, place = np.unique(users * self.n_items + columns, return_inverse=True)
+        owners, wanted = np.divmod(keys, self.n_items)
+        each, starts = np.unique(owners, return_index=True)
+        starts = np.append(starts, len(keys))
+        predicted = np.empty(len(keys))
         for first in range(0, len(each), ROWS_AT_ONCE):
             some = each[first : first + ROWS_AT_ONCE]
             indptr = starts[first : first + len(some) + 1]
-            pairs = order[indptr[0] : indptr[-1]]
-            predicted[pairs] = self._predict_rows(rows, some, indptr - indptr[0], columns[pairs])
-        return predicted
+            pairs = slice(indptr[0], indptr[-1])
+            predicted[pairs] = self._predict_rows(rows, some, indptr - indptr[0], wanted[pairs])
+        return predicted[place]
 
     def _predict_rows(
         self,

@@ -44,7 +44,7 @@ class ItemOrder:
 
 @dataclass(frozen=True)
 class Batch:
-    """The (user, item, value) pairs of some users, compressed by user.
+    """The (user, item, value) pairs of some users, compressed by user; a pair occurs at most once.
 
     Args:
         indptr: where each user's pairs start, and their total at the end.

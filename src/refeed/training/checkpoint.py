@@ -42,7 +42,7 @@ class Place:
     loss: float = 0.0
     users: int = 0
     seconds: float = 0.0
-    metrics: list[dict[str, float | None]] = field(default_factory=list)
+    metrics: list[dict[str, int | float | None]] = field(default_factory=list)
     best_epoch: int = 0
     best_rmse: float = float("inf")
 

@@ -28,12 +28,12 @@ class Reporter(Protocol):
         """So many users more were trained on."""
         ...
 
-    def end_epoch(self, metrics: Mapping[str, float | None]) -> None:
+    def end_epoch(self, metrics: Mapping[str, int | float | None]) -> None:
         """An epoch ended with this line of metrics.jsonl."""
         ...
 
 
-def _line(metrics: Mapping[str, float | None]) -> str:
+def _line(metrics: Mapping[str, int | float | None]) -> str:
     valid = "" if metrics["valid_rmse"] is None else f"  valid RMSE {metrics['valid_rmse']:.4f}"
     return (
         f"epoch {metrics['epoch']:g}  train RMSE {metrics['train_rmse']:.4f}{valid}"
@@ -47,7 +47,7 @@ class _Silent:
     def say(self, line: str) -> None: ...
     def start_epoch(self, epoch: int, epochs: int, done: int, users: int) -> None: ...
     def advance(self, users: int) -> None: ...
-    def end_epoch(self, metrics: Mapping[str, float | None]) -> None: ...
+    def end_epoch(self, metrics: Mapping[str, int | float | None]) -> None: ...
 
 
 silent: Reporter = _Silent()
@@ -60,7 +60,7 @@ class _Lines(_Silent):
     def say(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
 
-    def end_epoch(self, metrics: Mapping[str, float | None]) -> None:
+    def end_epoch(self, metrics: Mapping[str, int | float | None]) -> None:
         self.say(_line(metrics))
 
 
@@ -88,7 +88,7 @@ class _Bar:
         if self._task is not None:
             self._progress.advance(self._task, users)
 
-    def end_epoch(self, metrics: Mapping[str, float | None]) -> None:
+    def end_epoch(self, metrics: Mapping[str, int | float | None]) -> None:
         self.say(_line(metrics))
 
 

@@ -23,8 +23,8 @@ def check_same(out: Path, config: Config, train: Ratings) -> None:
     path = out / "config.toml"
     if not path.is_file():
         raise ConfigError(
-            f"there is no training to resume in {out}; leave --resume out to start one (and remove the folder "
-            "if it is there)"
+            f"there is no training to resume in {out}; leave --resume out to start one "
+            "(and remove the folder if it is there)"
         )
     free = {"epochs", "patience", "checkpoint_minutes"}
     before = config_from_toml(path.read_text(encoding="utf-8"), where=str(path)).model_dump()

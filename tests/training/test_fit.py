@@ -1,0 +1,290 @@
+"""Training as a whole: the same numbers twice, after a kill, after Ctrl-C, and on two processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from refeed.config import AutoencoderConfig, BiasConfig, Config, TrainConfig
+from refeed.errors import ConfigError, DataError, ModelError, TrainingDivergedError
+from refeed.model_folder import ModelFolder
+from refeed.ratings.ids import Ids
+from refeed.ratings.store import Ratings
+from refeed.training.fit import fit
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from refeed.config import config_from_toml
+from refeed.ratings.store import Ratings
+from refeed.training.fit import fit
+from refeed.training.progress import reporting
+
+folder, out, resume = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "resume"
+config = config_from_toml((folder / "config.toml").read_text(), where="test")
+train, valid = Ratings.load(folder / "train"), Ratings.load(folder / "valid")
+with reporting() as reporter:
+    fit(train, valid, config, out, resume=resume, reporter=reporter)
+"""
+
+
+def simulated(seed: int = 0, users: int = 60, items: int = 40) -> tuple[Ratings, Ratings]:
+    """Ratings with planted user and item levels, and a fifth of them held out."""
+    rng = np.random.default_rng(seed)
+    row, column = np.nonzero(rng.random((users, items)) < 0.4)
+    levels = rng.normal(size=users)[row] + rng.normal(size=items)[column]
+    values = np.clip(np.round(3 + levels + 0.3 * rng.normal(size=len(row))), 1, 5)
+    everything = Ratings.from_arrays(
+        row,
+        column,
+        values,
+        user_ids=Ids(f"u{u}" for u in range(users)),
+        item_ids=Ids(f"i{i}" for i in range(items)),
+    )
+    held_out = rng.random(len(everything)) < 0.2
+    return everything.select(~held_out).compact(), everything.select(held_out).compact()
+
+
+def config_of(**train: object) -> Config:
+    settings = {"lr": 0.01, "batch": 16, "epochs": 6, "refeed": 1, "seed": 3, **train}
+    return Config(
+        model=AutoencoderConfig(encoder=[12, 8], dropout=0.3), train=TrainConfig.model_validate(settings)
+    )
+
+
+def metrics_of(run: Path) -> list[dict[str, float]]:
+    """The lines of metrics.jsonl without the two that depend on the clock."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("seconds", "users_per_second")} for line in lines]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    assert metrics_of(one) == metrics_of(other)
+    for name in ("model.safetensors", "last.safetensors"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+
+
+def start(folder: Path, out: Path, mode: str, *, processes: int = 1) -> subprocess.Popen[str]:
+    command = [sys.executable]
+    if processes > 1:
+        command += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    script = folder / "program.py"
+    script.write_text(PROGRAM)
+    return subprocess.Popen(
+        [*command, str(script), str(folder), str(out), mode],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def prepared(folder: Path, config: Config) -> Path:
+    train, valid = simulated()
+    train.save(folder / "train")
+    valid.save(folder / "valid")
+    (folder / "config.toml").write_text(config.to_toml())
+    return folder
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    return said
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tmp_path: Path) -> None:
+    train, valid = simulated()
+    for name, seed in (("one", 3), ("two", 3), ("three", 4)):
+        fit(train, valid, config_of(seed=seed), tmp_path / name)
+    assert_same_run(tmp_path / "one", tmp_path / "two")
+    assert metrics_of(tmp_path / "one") != metrics_of(tmp_path / "three")
+
+
+def test_training_learns_what_was_planted(tmp_path: Path) -> None:
+    train, valid = simulated(users=300)
+    fit(train, valid, config_of(epochs=40, refeed=0), tmp_path / "run")
+    lines = metrics_of(tmp_path / "run")
+    deviation = float(valid.values.std())
+    assert min(line["valid_rmse"] for line in lines) < 0.8 * deviation
+    assert lines[-1]["train_rmse"] < 0.5 * lines[0]["train_rmse"]
+
+
+def test_killed_in_the_middle_of_an_epoch_and_resumed_equals_never_stopped(tmp_path: Path) -> None:
+    # Batches of one user, and a checkpoint after each of them.
+    config = config_of(lr=5e-4, batch=1, epochs=14, checkpoint_minutes=1e-6)
+    folder = prepared(tmp_path, config)
+    finish(start(folder, tmp_path / "whole", "start"))
+    killed = start(folder, tmp_path / "killed", "start")
+    metrics = tmp_path / "killed" / "metrics.jsonl"
+    while not metrics.exists() or len(metrics.read_text().splitlines()) < 2:
+        assert killed.poll() is None, killed.communicate()[1]
+        time.sleep(0.001)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    place = torch.load(tmp_path / "killed" / "resume.pt", weights_only=True)["state"]["place"]
+    assert 0 < place["epoch"] < 14, "killed too late to prove anything"
+    finish(start(folder, tmp_path / "killed", "resume"))
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_ctrl_c_stops_after_the_batch_with_everything_saved(tmp_path: Path) -> None:
+    folder = prepared(tmp_path, config_of(lr=5e-4, batch=1, epochs=14))
+    finish(start(folder, tmp_path / "whole", "start"))
+    stopped = start(folder, tmp_path / "stopped", "start")
+    while not (tmp_path / "stopped" / "metrics.jsonl").exists():
+        assert stopped.poll() is None, stopped.communicate()[1]
+        time.sleep(0.001)
+    stopped.send_signal(signal.SIGINT)
+    _, said = stopped.communicate(timeout=60)
+    assert stopped.returncode != 0
+    assert "everything is saved, --resume goes on" in said
+    assert ModelFolder.load(tmp_path / "stopped", "last").config.train.epochs == 14
+    finish(start(folder, tmp_path / "stopped", "resume"))
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_n_epochs_and_n_more_equal_2n(tmp_path: Path) -> None:
+    train, valid = simulated()
+    fit(train, valid, config_of(epochs=6), tmp_path / "whole")
+    fit(train, valid, config_of(epochs=3), tmp_path / "halves")
+    fit(train, valid, config_of(epochs=6), tmp_path / "halves", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "halves")
+
+
+def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
+    config = config_of(precision="float64", epochs=3)
+    folder = prepared(tmp_path, config)
+    finish(start(folder, tmp_path / "one", "start"))
+    finish(start(folder, tmp_path / "two", "start", processes=2))
+    for one, two in zip(metrics_of(tmp_path / "one"), metrics_of(tmp_path / "two"), strict=True):
+        assert one == pytest.approx(two, abs=1e-12)
+    weights, others = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, others[name], rtol=0, atol=1e-12)
+
+
+def test_resuming_a_finished_training_changes_nothing(tmp_path: Path) -> None:
+    train, valid = simulated()
+    fit(train, valid, config_of(epochs=2), tmp_path / "run")
+    before = (tmp_path / "run" / "model.safetensors").read_bytes()
+    fit(train, valid, config_of(epochs=2), tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
+    assert len(metrics_of(tmp_path / "run")) == 2
+
+
+def test_the_best_epoch_is_kept_and_so_is_the_last(tmp_path: Path) -> None:
+    train, valid = simulated()
+    fit(train, valid, config_of(lr=0.05, epochs=60, refeed=0), tmp_path / "run")
+    errors = [line["valid_rmse"] for line in metrics_of(tmp_path / "run")]
+    assert errors.index(min(errors)) < len(errors) - 1, "the example must overfit"
+    for weights, expected in (("model", min(errors)), ("last", errors[-1])):
+        folder = ModelFolder.load(tmp_path / "run", weights)  # type: ignore[arg-type]
+        assert folder.histories is not None
+        users = train.user_ids.positions(valid.user_ids)[valid.users]
+        items = train.item_ids.positions(valid.item_ids)[valid.items]
+        predicted = folder.model.predict(folder.histories, users, items)
+        assert np.sqrt(np.mean((predicted - valid.values) ** 2)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_patience_stops_when_validation_gets_no_better(tmp_path: Path) -> None:
+    train, valid = simulated()
+    fit(train, valid, config_of(lr=0.05, epochs=60, refeed=0, patience=3), tmp_path / "run")
+    errors = [line["valid_rmse"] for line in metrics_of(tmp_path / "run")]
+    assert len(errors) < 60
+    assert errors.index(min(errors)) == len(errors) - 4
+
+
+@pytest.mark.parametrize("refeed", [0, 1])
+def test_a_loss_that_explodes_is_an_error_with_epoch_batch_rate_and_advice(
+    tmp_path: Path, refeed: int
+) -> None:
+    train, valid = simulated()
+    with pytest.raises(
+        TrainingDivergedError, match=r"epoch \d+, batch \d+, at learning rate 1e\+20"
+    ) as error:
+        fit(train, valid, config_of(lr=1e20, refeed=refeed), tmp_path / "run")
+    assert "--set train.lr=" in str(error.value)
+
+
+def test_fewer_users_than_a_batch_train_all_the_same(tmp_path: Path) -> None:
+    train, valid = simulated(users=5)
+    fit(train, valid, config_of(batch=128, drop_last=True, epochs=2), tmp_path / "run")
+    assert len(metrics_of(tmp_path / "run")) == 2
+
+
+def test_without_validation_ratings_the_last_epoch_is_the_model(tmp_path: Path) -> None:
+    train, _ = simulated()
+    fit(train, None, config_of(epochs=2), tmp_path / "run")
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == (
+        tmp_path / "run" / "last.safetensors"
+    ).read_bytes()
+    assert [line["valid_rmse"] for line in metrics_of(tmp_path / "run")] == [None, None]
+
+
+def test_an_existing_folder_is_not_touched(tmp_path: Path) -> None:
+    train, valid = simulated()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("years of work")
+    with pytest.raises(ModelError, match="exists already; choose another --out"):
+        fit(train, valid, config_of(), tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.tex"]
+
+
+def test_resuming_with_other_settings_or_ratings_is_refused(tmp_path: Path) -> None:
+    train, valid = simulated()
+    fit(train, valid, config_of(epochs=1), tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"train.lr = 0.02 \(it was 0.01\)"):
+        fit(train, valid, config_of(epochs=1, lr=0.02), tmp_path / "run", resume=True)
+    other, _ = simulated(seed=9)
+    with pytest.raises(ConfigError, match="other ratings"):
+        fit(other, valid, config_of(epochs=1), tmp_path / "run", resume=True)
+    with pytest.raises(ConfigError, match="no training to resume"):
+        fit(train, valid, config_of(), tmp_path / "nowhere", resume=True)
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    train, valid = simulated()
+    fit(train, valid, config_of(epochs=1), tmp_path / "run")
+    path = tmp_path / "run" / "resume.pt"
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for place in rng.integers(0, len(whole), 40):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            fit(train, valid, config_of(epochs=1), tmp_path / "run", resume=True)
+        except ModelError as error:
+            assert "start it anew" in str(error) or "format" in str(error)  # noqa: PT017 - both are right
+            refused += 1
+    assert refused > 20  # the rest fell on the archive's padding, which holds nothing
+
+
+def test_validation_ratings_that_training_does_not_know_are_an_error(tmp_path: Path) -> None:
+    train, valid = simulated()
+    strangers = Ratings(
+        valid.indptr,
+        valid.items,
+        valid.values,
+        None,
+        Ids(f"x{u}" for u in range(valid.n_users)),
+        valid.item_ids,
+    )
+    with pytest.raises(DataError, match="check that both come from the same split"):
+        fit(train, strangers, config_of(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_closed_form_model_is_trained_and_saved_like_any_other(tmp_path: Path) -> None:
+    train, valid = simulated()
+    fit(train, valid, Config(model=BiasConfig()), tmp_path / "run")
+    (line,) = metrics_of(tmp_path / "run")
+    assert line["valid_rmse"] < float(valid.values.std())
+    assert ModelFolder.load(tmp_path / "run").config.model.kind == "bias"
