@@ -57,12 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         import refeed
 
         typer.echo(f"refeed {refeed.__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

@@ -39,13 +39,17 @@ def supported_scores(
     well supported item is always at the level or above. What a prediction promises beyond it counts by the
     item's support, and what it warns of counts in full: an item with few ratings can sink but not rise.
 
+    Why 20: for a single item about 4 would be best on film ratings (noise of variance 0.8 against 0.2 between
+    films), but a list takes the best of thousands of noisy predictions, and those are mostly noise. On
+    MovieLens latest-small (30 % held out at random, damped biases, lists of 20) a list holds 0.6 held-out
+    films that its user rated 4 or more without shrinking, 1.5 with 10, 1.8 with 20 and 2.1 with 80, while the
+    mean rating of the held-out films found falls from 4.36 to 4.24, 4.24 and 4.21. Popular films are held out
+    more often, so that first number alone would ask for ever more.
+
     Args:
         predictions: r̂, the ratings of all items by one person, not clipped (clipping would tie the best).
         support: n, the training ratings of each item.
-        shrink: ratings at which half of the advantage counts. The best of very many noisy predictions is
-            mostly noise, so this is several times what is best for a single item (about 4 on film ratings:
-            noise of variance 0.8 against 0.2 between films); an item with three ratings keeps an eighth of
-            its advantage.
+        shrink: ratings at which half of the advantage counts.
     """
     level = float(predictions @ support) / max(float(support.sum()), 1.0)
     advantage = predictions - level
