@@ -1,6 +1,7 @@
 """Predictions and lists from a trained model, on a linear one whose answers are known."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
 from typing import Literal
 
@@ -340,3 +341,11 @@ def test_nothing_in_it_can_be_changed(recommender: Recommender) -> None:
 def test_loading_what_is_no_model_folder_says_so(tmp_path: object) -> None:
     with pytest.raises(ModelError, match="nowhere is no model folder"):
         Recommender.load(f"{tmp_path}/nowhere")
+
+
+def test_threads_may_share_one(train: Ratings) -> None:
+    expected = Recommender(folder_of(train)).recommend({"Alien (1979)": 2}, 3)
+    shared = Recommender(folder_of(train))  # fresh: the threads meet in its first look at the titles
+    with ThreadPoolExecutor(8) as pool:
+        lists = list(pool.map(lambda _: shared.recommend({"Alien (1979)": 2}, 3), range(64)))
+    assert all(lines == expected for lines in lists)
