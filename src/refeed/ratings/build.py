@@ -3,11 +3,11 @@
 Every format's reader ends in `Rows`; `write_store` is the one way from there to disk.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 import duckdb
 import numpy as np
@@ -137,18 +137,16 @@ def _write_arrays(db: duckdb.DuckDBPyConnection, folder: Path) -> Counts:
     has_times = timed == per_user.sum()
     kept = np.zeros(len(per_user), dtype=np.int64)
     with ExitStack() as files:
-        items = files.enter_context(_ArrayFile(folder / "items.npy", np.dtype(np.int32)))
-        values = files.enter_context(_ArrayFile(folder / "values.npy", np.dtype(np.float32)))
-        times = (
-            files.enter_context(_ArrayFile(folder / "times.npy", np.dtype(np.int64))) if has_times else None
-        )
+        add_items = files.enter_context(_array_file(folder / "items.npy", np.int32))
+        add_values = files.enter_context(_array_file(folder / "values.npy", np.float32))
+        add_times = files.enter_context(_array_file(folder / "times.npy", np.int64)) if has_times else None
         for start, stop in _buckets(per_user):
             bucket = _without_duplicates(db, start, stop)
             kept[start:stop] = np.bincount(bucket["u"] - start, minlength=stop - start)
-            items.append(bucket["i"])
-            values.append(bucket["value"])
-            if times is not None:
-                times.append(bucket["time"])
+            add_items(bucket["i"])
+            add_values(bucket["value"])
+            if add_times is not None:
+                add_times(bucket["time"])
     np.save(folder / "indptr.npy", np.concatenate([[0], np.cumsum(kept)]).astype(np.int64))
     n_items = db.execute("SELECT count(*) FROM numbered_items").fetchall()[0][0]
     ratings = int(kept.sum())
@@ -206,33 +204,27 @@ def _write_ids(db: duckdb.DuckDBPyConnection, folder: Path, titles: str | None) 
     return titled
 
 
-class _ArrayFile:
-    """A one-dimensional .npy file that is appended to; its header gets the length in the end."""
+@contextmanager
+def _array_file(path: Path, dtype: type[np.generic]) -> Iterator[Callable[[NDArray[np.generic]], None]]:
+    """A one-dimensional .npy file to append to; its header gets the length in the end."""
+    length = 0
 
-    def __init__(self, path: Path, dtype: np.dtype[np.generic]) -> None:
-        self._path = path
-        self._dtype = dtype
-        self._length = 0
-
-    def __enter__(self) -> Self:
-        self._file: BinaryIO = self._path.open("wb")
-        self._write_header()
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def write_header(file: BinaryIO) -> None:
         # numpy pads the header for the length to grow, so that any length takes the same space.
-        self._file.seek(0)
-        self._write_header()
-        self._file.close()
-
-    def _write_header(self) -> None:
         header = {
-            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
             "fortran_order": False,
-            "shape": (self._length,),
+            "shape": (length,),
         }
-        np.lib.format.write_array_header_1_0(self._file, header)
+        np.lib.format.write_array_header_1_0(file, header)
 
-    def append(self, values: NDArray[np.generic]) -> None:
-        self._file.write(np.ascontiguousarray(values, dtype=self._dtype).tobytes())
-        self._length += len(values)
+    def append(values: NDArray[np.generic]) -> None:
+        nonlocal length
+        file.write(np.ascontiguousarray(values, dtype=dtype).tobytes())
+        length += len(values)
+
+    with path.open("wb") as file:
+        write_header(file)
+        yield append
+        file.seek(0)
+        write_header(file)

@@ -1,5 +1,6 @@
 """From files of ratings to a store: tables, MovieLens, the Netflix Prize."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -62,11 +63,13 @@ def prepare(
     paths = [Path(source) for source in sources]
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise StoreError(f"{out} exists already; choose another path, or remove it first")
+    if not re.fullmatch(r"[0-9]+([.][0-9]+)? ?[KMGT]i?B", memory):
+        raise DataError(f"--memory {memory!r} is no size; expected one such as 2GB or 500MB")
     kind = _kind(paths, format)
     if kind != "table" and columns:
         raise DataError(f"--columns is for tables; {paths[0]} was taken for {kind}")
     with _workplace(out, memory) as (db, scratch):
-        rows = _rows(db, kind, paths, columns=columns, scratch=scratch, skip_bad=skip_bad)
+        rows = _rows(db, kind, paths, columns=columns, scratch=scratch)
         if titles is not None:
             rows = replace(rows, titles=load_titles(db, titles))
         bad, bad_file = 0, out.with_name(f"{out.name}.bad.csv")
@@ -183,12 +186,11 @@ def _rows(
     *,
     columns: str | None,
     scratch: Path,
-    skip_bad: bool,
 ) -> Rows:
     if kind == "netflix":
         from refeed.ratings.netflix import netflix_rows  # noqa: PLC0415
 
-        return netflix_rows(db, paths[0], scratch=scratch, skip_bad=skip_bad)
+        return netflix_rows(db, paths[0], scratch=scratch)
     if kind == "movielens":
         return movielens_rows(db, paths[0], scratch=scratch)
     return table_rows(db, paths, parse_columns(columns))

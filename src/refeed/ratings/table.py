@@ -60,9 +60,9 @@ def table_rows(
         kinds.append(_read(db, number, path, mapping or {}))
         if not db.execute("SELECT count(*) FROM read_rows WHERE file = ?", [number]).fetchall()[0][0]:
             raise DataError(f"{path} has no ratings, at most a header; expected a row for each rating")
-    # Files follow each other, so that "the later line" has a meaning over all of them.
+    # Rows lie in the order of reading, over all files; counting lines would keep DuckDB to one thread.
     db.execute("""
-        CREATE VIEW good_rows AS SELECT "user", item, rating, time, (file::BIGINT << 40) + line AS line
+        CREATE VIEW good_rows AS SELECT "user", item, rating, time, rowid AS line
         FROM read_rows WHERE cause IS NULL
     """)
     db.execute("""
@@ -122,8 +122,12 @@ def _read(db: duckdb.DuckDBPyConnection, number: int, path: Path, mapping: Mappi
 def _layout(path: Path, mapping: Mapping[str, str | int]) -> Layout:
     delimiter = sample_delimiter(path, least=3)
     with open_text(path) as file:
-        first = next(delimited_records(file, delimiter, str(path)))
+        sample = list(islice(delimited_records(file, delimiter, str(path)), 20))
+    first = sample[0]
     cells = [str(cell) for cell in first.cells]
+    # The delimiter may stand after the last field too.
+    if not any(record.cells[len(cells) - 1 :] not in ([], [""]) for record in sample):
+        cells.pop()
     header = looks_like_header(cells, mapping)
     if not header and len(cells) > 4 and not mapping:
         raise DataError(
@@ -143,7 +147,7 @@ def _read_by_duckdb(db: duckdb.DuckDBPyConnection, number: int, path: Path, layo
     cells = {field: f"c{place}" for field, place in layout.fields.items()}
     time = f"coalesce({cells['timestamp']}, '')" if "timestamp" in cells else "NULL::VARCHAR"
     raw = f"""(
-        SELECT row_number() OVER () AS line, {cells["user"]} AS "user", {cells["item"]} AS item,
+        SELECT 0 AS line, {cells["user"]} AS "user", {cells["item"]} AS item,
             {cells["rating"]} AS rating, {time} AS time, NULL::VARCHAR AS problem
         FROM read_csv($path, delim = '{layout.delimiter}', quote = '{quote}', escape = '{quote}',
             header = {layout.header}, auto_detect = false, columns = {{{columns}}})

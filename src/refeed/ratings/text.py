@@ -5,12 +5,12 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
 
 from refeed.errors import DataError
 
@@ -65,7 +65,7 @@ class Record:
 
 
 @contextmanager
-def open_text(path: Path) -> Iterator[TextIO]:
+def open_text(path: Path) -> Iterator[TextIOWrapper]:
     """Open a text file, gzipped or not. Bytes that are not UTF-8 become surrogates, line ends are kept.
 
     Raises:
@@ -76,8 +76,10 @@ def open_text(path: Path) -> Iterator[TextIO]:
             start = binary.read(2)
         if start in (b"\xff\xfe", b"\xfe\xff"):
             raise DataError(f"{path} is UTF-16 text; save it as UTF-8")
-        opener = gzip.open if path.suffix == ".gz" else open
-        with opener(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        with (
+            gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as binary,
+            TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="") as file,
+        ):
             yield file
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file") from error
@@ -87,7 +89,7 @@ def open_text(path: Path) -> Iterator[TextIO]:
         raise DataError(f"{path} can't be read: {error.strerror or error}") from error
 
 
-def delimited_records(file: TextIO, delimiter: str, where: str) -> Iterator[Record]:
+def delimited_records(file: Iterable[str], delimiter: str, where: str) -> Iterator[Record]:
     """The records of a delimited file; blank lines are passed over.
 
     Raises:
@@ -124,38 +126,40 @@ def sample_delimiter(path: Path, least: int) -> str:
         DataError: the file is empty, or none does.
     """
     usual = {".tsv": "\t", ".csv": ","}.get(Path(path.name.removesuffix(".gz")).suffix.lower(), "::")
-    best, most = "", 0
+    best, most, errors = "", 0, []
     for delimiter in sorted(DELIMITERS, key=lambda candidate: candidate != usual):
-        widths = _widths(path, delimiter)
-        alike = widths.count(widths[0])
-        if widths[0] >= least and alike > most:
+        widths, error = _widths(path, delimiter)
+        errors += [error] if error else []
+        alike = widths.count(widths[0]) if widths else 0
+        if alike > most and widths[0] >= least:
             best, most = delimiter, alike
-    if not best:
-        with open_text(path) as file:
-            first = next(line for line in file if line.strip()).strip()
-        raise DataError(
-            f"{path}: can't tell at least {least} columns in {_shown(first)}; expected them to be "
-            "separated by a comma, tab, '::', ';' or '|'"
-        )
-    return best
+    if best:
+        return best
+    if errors:
+        raise errors[0]
+    with open_text(path) as file:
+        first = next((line.strip() for line in file if line.strip()), "")
+    if not first:
+        raise DataError(f"{path} is empty; expected a table")
+    raise DataError(
+        f"{path}: can't tell at least {least} columns in {_shown(first)}; expected them to be separated by a "
+        "comma, tab, '::', ';' or '|'"
+    )
 
 
-def _widths(path: Path, delimiter: str) -> list[int]:
-    """How many fields the first records have."""
+def _widths(path: Path, delimiter: str) -> tuple[list[int], DataError | None]:
+    """How many fields each of the first records has, and what stopped the count if something did."""
     widths = []
     try:
         with open_text(path) as file:
             for record in islice(delimited_records(file, delimiter, str(path)), 20):
                 widths.append(len(record.cells))  # noqa: PERF401 - what came before an error counts
-    except DataError:
-        if not widths:
-            raise
-    if not widths:
-        raise DataError(f"{path} is empty; expected a table of ratings")
-    return widths
+    except DataError as error:
+        return widths, error
+    return widths, None
 
 
-def json_names(file: TextIO, where: str) -> list[str]:
+def json_names(file: Iterable[str], where: str) -> list[str]:
     """The names that the first JSON objects of a file have.
 
     Raises:
@@ -172,7 +176,7 @@ def json_names(file: TextIO, where: str) -> list[str]:
     return list(names)
 
 
-def json_records(file: TextIO, names: Sequence[str]) -> Iterator[Record]:
+def json_records(file: Iterable[str], names: Sequence[str]) -> Iterator[Record]:
     """The records of a file with one JSON object a line, as the columns `names`; numbers stay verbatim."""
     for line, text in enumerate(file, 1):
         if not text.strip():
