@@ -266,7 +266,7 @@ ID = st.one_of(
     st.text(LETTERS, min_size=1, max_size=6),
 ).filter(lambda text: text.strip() != "" and "::" not in text and ":" not in (text[0], text[-1]))
 VALUE = st.one_of(st.integers(-20, 20).map(lambda n: n / 2), st.floats(-(2.0**99), 2.0**99, width=32))
-TABLE = st.lists(st.tuples(ID, ID, VALUE, st.integers(0, 2**31)), min_size=1, max_size=8)
+TABLE = st.lists(st.tuples(ID, ID, VALUE, st.integers(0, 2**31)), min_size=1, max_size=20)
 
 
 def write(path: Path, rows: list[tuple[str, str, float, int]]) -> None:
@@ -291,7 +291,7 @@ def write(path: Path, rows: list[tuple[str, str, float, int]]) -> None:
         path.write_text(text.getvalue(), encoding="utf-8", newline="")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows=TABLE)
 def test_every_format_gives_the_same_ratings(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, float, int]]

@@ -20,8 +20,8 @@ from refeed.ratings.store import write_meta
 
 __all__ = ["Counts", "Rows", "write_store"]
 
-_BUCKET = 4_000_000
-"""Ratings that are held in numpy at a time: some 100 MB."""
+_BUCKET = 2_000_000
+"""Ratings that are held in numpy at a time: some 100 MB with what DuckDB needs to hand them over."""
 
 
 @dataclass(frozen=True)

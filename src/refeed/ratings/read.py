@@ -24,6 +24,9 @@ from refeed.ratings.titles import load_titles
 __all__ = ["Format", "open_ratings", "prepare"]
 
 Kind = Literal["table", "netflix", "movielens"]
+_SMALL = 20_000_000
+"""Bytes of sources."""
+
 Format = Literal["auto", "table", "netflix", "movielens"]
 
 
@@ -68,7 +71,7 @@ def prepare(
     kind = _kind(paths, format)
     if kind != "table" and columns:
         raise DataError(f"--columns is for tables; {paths[0]} was taken for {kind}")
-    with _workplace(out, memory) as (db, scratch):
+    with _workplace(out, memory, size=sum(map(_size, paths))) as (db, scratch):
         rows = _rows(db, kind, paths, columns=columns, scratch=scratch)
         if titles is not None:
             rows = replace(rows, titles=load_titles(db, titles))
@@ -119,13 +122,14 @@ def open_ratings(path: Path) -> Ratings:
 
 
 @contextmanager
-def _workplace(out: Path, memory: str) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
-    """A database on disk beside the output, and a folder; both go away again."""
+def _workplace(out: Path, memory: str, *, size: int) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+    """A database and a folder beside the output; both go away again."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=".work", dir=out.parent) as folder:
         scratch = Path(folder)
         (scratch / "files").mkdir()
-        with duckdb.connect(str(scratch / "work.duckdb")) as db:
+        # On disk tables are compressed, and read again and again without harm; for small ones it is slow.
+        with duckdb.connect(scratch / "work.duckdb" if size > _SMALL else ":memory:") as db:
             try:
                 db.execute("SET memory_limit = $memory", {"memory": memory})
             except duckdb.Error as error:
@@ -140,6 +144,12 @@ def _workplace(out: Path, memory: str) -> Iterator[tuple[duckdb.DuckDBPyConnecti
                 raise DataError(f"--memory {memory} is too little here; give more, such as 4GB") from error
             except duckdb.IOException as error:
                 raise DataError(f"reading or writing failed, perhaps as the disk is full: {error}") from error
+
+
+def _size(path: Path) -> int:
+    """The bytes of a file, or of all files of a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _kind(paths: Sequence[Path], given: Format) -> Kind:

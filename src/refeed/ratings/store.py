@@ -2,7 +2,7 @@
 
 The folder:
 
-    meta.json       format, counts, scale, source and the checksum of every other file
+    meta.json       format, counts, scale, source, checksums of all files (its own: with zeros in its place)
     indptr.npy      int64 [users + 1]   where each user's ratings start
     items.npy       int32 [ratings]     item positions, ascending within a user
     values.npy      float32 [ratings]
@@ -32,6 +32,7 @@ __all__ = ["FORMAT", "Ratings", "is_store", "write_meta"]
 
 FORMAT = 1
 _BLOCK = 1 << 22
+_NO_CHECKSUM = "0" * 64
 _ARRAYS = {"indptr": np.int64, "items": np.int32, "values": np.float32, "times": np.int64}
 
 
@@ -271,7 +272,7 @@ def write_meta(folder: Path, source: dict[str, str | int | float]) -> None:
     """Write `meta.json` for the other files of a store folder, which must all be there."""
     indptr = np.load(folder / "indptr.npy", mmap_mode="r", allow_pickle=False)
     values = np.load(folder / "values.npy", mmap_mode="r", allow_pickle=False)
-    meta = {
+    meta: dict[str, Any] = {
         "format": FORMAT,
         "users": len(indptr) - 1,
         "ratings": len(values),
@@ -279,7 +280,9 @@ def write_meta(folder: Path, source: dict[str, str | int | float]) -> None:
         "source": source,
         "sha256": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
     }
-    (folder / "meta.json").write_text(json.dumps(meta, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    meta["sha256"]["meta.json"] = _NO_CHECKSUM
+    text = json.dumps(meta, indent=2, ensure_ascii=False) + "\n"
+    (folder / "meta.json").write_bytes(text.replace(_NO_CHECKSUM, _checksum_of_meta(text)).encode())
 
 
 def is_store(path: Path) -> bool:
@@ -289,7 +292,8 @@ def is_store(path: Path) -> bool:
 
 def _checked_meta(path: Path) -> dict[str, Any]:
     try:
-        meta: dict[str, Any] = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+        text = (path / "meta.json").read_bytes().decode()
+        meta: dict[str, Any] = json.loads(text)
         version, checksums = meta["format"], dict(meta["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(
@@ -300,6 +304,9 @@ def _checked_meta(path: Path) -> dict[str, Any]:
             f"{path} has store format {version}, this refeed reads format {FORMAT}; "
             "prepare it again, or use the version of refeed that wrote it"
         )
+    checksum = str(checksums.pop("meta.json", ""))
+    if not checksum or _checksum_of_meta(text.replace(checksum, _NO_CHECKSUM)) != checksum:
+        raise StoreError(f"{path}/meta.json is damaged (its checksum differs); prepare the store again")
     for name, checksum in checksums.items():
         if not (path / name).is_file():
             raise StoreError(f"{path} lacks {name}; the store is incomplete, prepare it again")
@@ -311,6 +318,11 @@ def _checked_meta(path: Path) -> dict[str, Any]:
             f"{path}/meta.json names no {min(missing)}; the store is incomplete, prepare it again"
         )
     return meta
+
+
+def _checksum_of_meta(text: str) -> str:
+    """The checksum of meta.json with zeros in the place of it."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:
