@@ -291,7 +291,7 @@ def write(path: Path, rows: list[tuple[str, str, float, int]]) -> None:
         path.write_text(text.getvalue(), encoding="utf-8", newline="")
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(rows=TABLE)
 def test_every_format_gives_the_same_ratings(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, float, int]]

@@ -55,8 +55,17 @@ def movielens_rows(db: duckdb.DuckDBPyConnection, path: Path, *, scratch: Path) 
         folder = scratch
         _unpack(path, [name for name in (ratings, titles) if name], scratch)
         ratings, titles = PurePosixPath(ratings).name, titles and PurePosixPath(titles).name
-    rows = table_rows(db, [folder / ratings])
-    return replace(rows, titles=load_titles(db, folder / titles) if titles else None, format=label)
+    try:
+        rows = table_rows(db, [folder / ratings])
+        named = load_titles(db, folder / titles) if titles else None
+    except DataError as error:
+        # Nobody can look at what was unpacked.
+        raise DataError(str(error).replace(str(folder), str(path))) from error
+    db.execute(
+        "UPDATE read_files SET path = replace(path, $unpacked, $archive)",
+        {"unpacked": str(folder), "archive": str(path)},
+    )
+    return replace(rows, titles=named, format=label)
 
 
 def _files(folder: Path) -> list[Path]:

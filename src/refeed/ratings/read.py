@@ -16,6 +16,7 @@ from refeed.ratings.bad_rows import refuse, write_bad
 from refeed.ratings.build import Rows, write_store
 from refeed.ratings.columns import parse_columns
 from refeed.ratings.movielens import is_movielens, movielens_rows
+from refeed.ratings.netflix import is_netflix, netflix_rows
 from refeed.ratings.report import PrepareReport
 from refeed.ratings.store import Ratings, is_store
 from refeed.ratings.table import table_rows
@@ -171,7 +172,7 @@ def _recognised(path: Path) -> Kind:
     if is_movielens(path):
         return "movielens"
     # Its files are .txt and its archive a .tar; a table under another name needs no look inside.
-    if (path.is_dir() or suffixes & {".txt", ".tar", ".tgz", ".zip"}) and _is_netflix(path):
+    if (path.is_dir() or suffixes & {".txt", ".tar", ".tgz", ".zip"}) and is_netflix(path):
         return "netflix"
     if path.is_dir():
         raise DataError(
@@ -183,12 +184,6 @@ def _recognised(path: Path) -> Kind:
     return "movielens" if ".zip" in suffixes else "table"
 
 
-def _is_netflix(path: Path) -> bool:
-    from refeed.ratings.netflix import is_netflix  # noqa: PLC0415
-
-    return is_netflix(path)
-
-
 def _rows(
     db: duckdb.DuckDBPyConnection,
     kind: Kind,
@@ -198,8 +193,6 @@ def _rows(
     scratch: Path,
 ) -> Rows:
     if kind == "netflix":
-        from refeed.ratings.netflix import netflix_rows  # noqa: PLC0415
-
         return netflix_rows(db, paths[0], scratch=scratch)
     if kind == "movielens":
         return movielens_rows(db, paths[0], scratch=scratch)

@@ -168,9 +168,11 @@ def json_names(file: Iterable[str], where: str) -> list[str]:
     names: dict[str, None] = {}
     for text in islice(file, 100):
         try:
-            names |= dict.fromkeys(json.loads(text))
-        except (ValueError, TypeError):
+            found = json.loads(text)
+        except ValueError:
             continue
+        if isinstance(found, dict):
+            names |= dict.fromkeys(found)
     if not names:
         raise DataError(f"{where}: expected a JSON object on each line")
     return list(names)

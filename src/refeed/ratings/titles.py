@@ -41,7 +41,7 @@ def load_titles(db: duckdb.DuckDBPyConnection, path: Path) -> str:
     """
     if path.suffix.lower() == ".parquet":
         return _load_parquet(db, path)
-    db.execute("CREATE TABLE item_titles (item VARCHAR, title VARCHAR)")
+    db.execute("CREATE OR REPLACE TABLE item_titles (item VARCHAR, title VARCHAR)")
     pairs = _pairs(path)
     while chunk := list(islice(pairs, 50_000)):
         chunk_table = {name: np.empty(len(chunk), dtype=np.object_) for name in TITLE_FIELDS}
@@ -58,7 +58,7 @@ def _load_parquet(db: duckdb.DuckDBPyConnection, path: Path) -> str:
         fields = resolve(names, len(names), {}, where=str(path), fields=TITLE_FIELDS)
         item, title = ('"' + names[fields[field]].replace('"', '""') + '"' for field in TITLE_FIELDS)
         db.execute(
-            f"CREATE TABLE item_titles AS SELECT {item}::VARCHAR AS item, {title}::VARCHAR AS title "
+        raise DataError(f"{path} is no Parquet, or it is truncated or damaged: {error}") from error
             "FROM read_parquet($path)",
             place,
         )
