@@ -58,8 +58,8 @@ def _load_parquet(db: duckdb.DuckDBPyConnection, path: Path) -> str:
         fields = resolve(names, len(names), {}, where=str(path), fields=TITLE_FIELDS)
         item, title = ('"' + names[fields[field]].replace('"', '""') + '"' for field in TITLE_FIELDS)
         db.execute(
-        raise DataError(f"{path} is no Parquet, or it is truncated or damaged: {error}") from error
-            "FROM read_parquet($path)",
+            "CREATE OR REPLACE TABLE item_titles AS "
+            f"SELECT {item}::VARCHAR AS item, {title}::VARCHAR AS title FROM read_parquet($path)",
             place,
         )
     except duckdb.Error as error:
