@@ -138,6 +138,8 @@ def _workplace(out: Path, memory: str, *, size: int) -> Iterator[tuple[duckdb.Du
                     f"--memory {memory!r} is no size; expected one such as 2GB or 500MB"
                 ) from error
             db.execute("SET TimeZone = 'UTC'")
+            # DuckDB's would go to stdout.
+            db.execute("SET enable_progress_bar = false")
             db.execute("SET temp_directory = $folder", {"folder": str(scratch / "spilled")})
             try:
                 yield db, scratch / "files"
