@@ -29,6 +29,7 @@ __all__ = [
 Activation = Literal["sigmoid", "relu", "relu6", "tanh", "elu", "lrelu", "swish", "selu", "none"]
 Width = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
+_Damping = Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)]
 
 
 class _Strict(BaseModel):
@@ -48,7 +49,8 @@ class AutoencoderConfig(_Strict):
         dropout: probability of dropping a unit of the code layer.
         dropout_everywhere: apply that dropout after every hidden layer, not on the code alone.
         target: "rating": raw ratings in and out (the paper); "residual": what is left after damped biases.
-        bias_damping: [user, item], added to the counts in the damped biases of the residual.
+        bias_damping: [user, item], added to the counts in the damped biases of the residual; None picks them
+            on the validation ratings.
         input_scale: "none" (the paper), or "sqrt": inputs divided by the root of the number of ratings.
         rated_channel: a second input for each item that says whether it is rated.
     """
@@ -63,10 +65,7 @@ class AutoencoderConfig(_Strict):
     dropout: Probability = 0.0
     dropout_everywhere: bool = False
     target: Literal["rating", "residual"] = "rating"
-    bias_damping: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)] = [
-        5.0,
-        3.0,
-    ]
+    bias_damping: _Damping | None = None
     input_scale: Literal["none", "sqrt"] = "none"
     rated_channel: bool = False
 
@@ -87,7 +86,7 @@ class BiasConfig(_Strict):
     """
 
     kind: Literal["bias"] = "bias"
-    damping: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)] | None = None
+    damping: _Damping | None = None
 
 
 class MeanConfig(_Strict):
@@ -108,6 +107,9 @@ class TrainConfig(_Strict):
         milestones: epochs, counted from 0, at which "steps" lowers the rate.
         gamma: the factor of "steps".
         warmup: updates over which the rate rises linearly from 0.
+        input_dropout: probability of hiding a rating from the input of a step (a denoising autoencoder:
+            Strub & Mary 2015); all are predicted.
+        kept_weight: weight, in the loss, of the ratings that the input shows, where some are hidden.
         batch: users a batch.
         drop_last: leave the last, partial batch of an epoch out (the published software does).
         epochs: passes over the users.
@@ -128,6 +130,8 @@ class TrainConfig(_Strict):
     milestones: list[Annotated[int, Field(ge=1)]] = [24, 36, 48, 66, 72]
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.5
     warmup: Annotated[int, Field(ge=0)] = 0
+    input_dropout: Probability = 0.0
+    kept_weight: Annotated[float, Field(ge=0, le=1)] = 1.0
     batch: Annotated[int, Field(ge=1)] = 128
     drop_last: bool = False
     epochs: Annotated[int, Field(ge=1)] = 100

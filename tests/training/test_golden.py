@@ -12,6 +12,7 @@ from refeed.model.autoencoder import Autoencoder
 from refeed.model.dropout import Dropout
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
+from refeed.training.example import whole
 from refeed.training.optimizer import make_optimizer
 from refeed.training.runtime import Runtime
 from refeed.training.step import train_step
@@ -73,8 +74,8 @@ def test_losses_and_parameters_of_every_update_equal_the_golden_ones(path: Path)
     losses: list[float] = []
     for number in range(3):
         dense = golden[f"batch{number}"]
-        batch, _ = model.batch(ratings_of(dense), np.arange(len(dense)))
-        losses += [float(loss) for loss in train_step(model, batch, optimizer, train, dropout, runtime)]
+        example = whole(model, ratings_of(dense), np.arange(len(dense)))
+        losses += [float(loss) for loss in train_step(model, example, optimizer, train, dropout, runtime)]
         # A batch makes 1 + K updates; the parameters after its last one hold all of them.
         update = (number + 1) * (1 + int(refeeds)) - 1
         for name, parameter in golden_parameters(model).items():

@@ -12,6 +12,7 @@ from refeed.model.autoencoder import Autoencoder
 from refeed.model.dropout import Dropout
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
+from refeed.training.example import whole
 from refeed.training.optimizer import make_optimizer
 from refeed.training.runtime import Runtime
 from refeed.training.step import train_step
@@ -73,14 +74,14 @@ def test_every_reading_of_refeeding_equals_its_dense_definition(
     sparse_optimizer, dense_optimizer = (
         make_optimizer(model.parameters(), train) for model in (sparse_model, dense_model)
     )
-    batch, _ = sparse_model.batch(ratings(dense), np.arange(6))
+    example = whole(sparse_model, ratings(dense), np.arange(6))
     nothing = Dropout(0.0, torch.Generator(), slice(0, 6), 6)
     runtime = Runtime(torch.device("cpu"))
     # The oracle leaves the output's bias at 0, so the model's must not move either.
     for model in (sparse_model, dense_model):
         model.decode_b[0].requires_grad_(requires_grad=False)
     for _ in range(3):
-        losses = train_step(sparse_model, batch, sparse_optimizer, train, nothing, runtime)
+        losses = train_step(sparse_model, example, sparse_optimizer, train, nothing, runtime)
         expected = dense_iteration(dense_model, torch.from_numpy(dense), train, dense_optimizer)
         np.testing.assert_allclose([float(loss) for loss in losses], expected, rtol=1e-12)
     for (name, one), (_, other) in zip(

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Float64, Int32, Int64
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from refeed.config import AutoencoderConfig
@@ -82,12 +83,9 @@ class Autoencoder(nn.Module):
 
     # ------------------------------------------------------------------ the network
 
-    def forward(
-        self, batch: Batch, dropout: Dropout | None = None
-    ) -> tuple[Float[Tensor, " pairs"], Float[Tensor, "users width"]]:
-        """The outputs at the pairs of the batch, and the last hidden layer from which they came."""
-        hidden = self.hidden(self.first_layer(batch), dropout)
-        return self.output_at(hidden, batch), hidden
+    def forward(self, inputs: Batch, dropout: Dropout | None = None) -> Float[Tensor, "users width"]:
+        """The last hidden layer; `output_at` and `output` make ratings of it."""
+        return self.hidden(self.first_layer(inputs), dropout)
 
     def first_layer(self, batch: Batch) -> Float[Tensor, "users width"]:
         """V x + c, before the activation, from the sparse ratings x."""
@@ -174,24 +172,29 @@ class Autoencoder(nn.Module):
     def batch(self, rows: Ratings, users: Int64[np.ndarray, " users"]) -> tuple[Batch, Levels]:
         """The histories of some users as the network's input, and the levels that were taken off them."""
         indptr, items, values = rows.rows(users)
-        levels = self._levels(indptr, items, values)
+        levels = self.levels(indptr, items, values)
         owners = np.repeat(np.arange(len(users)), np.diff(indptr))
-        batch = Batch.from_numpy(
-            indptr,
-            items,
-            values - levels.at(owners, items),
-            n_items=self.n_items,
-            device=self.item_in.device,
-            dtype=self.item_in.dtype,
-        )
-        return batch, levels
+        return self.pairs(indptr, items, values - levels.at(owners, items)), levels
 
-    def _levels(
+    def pairs(
+        self,
+        indptr: Int64[np.ndarray, " bounds"],
+        items: NDArray[np.integer],
+        values: NDArray[np.floating],
+    ) -> Batch:
+        """Arrays by user as a batch, on the device and in the precision of the weights."""
+        like = self.item_in
+        return Batch.from_numpy(
+            indptr, items, values, n_items=self.n_items, device=like.device, dtype=like.dtype
+        )
+
+    def levels(
         self,
         indptr: Int64[np.ndarray, " bounds"],
         items: Int32[np.ndarray, " ratings"],
         values: Float32[np.ndarray, " ratings"],
     ) -> Levels:
+        """What to take off the ratings of users with these histories."""
         if self.config.target == "rating":
             return NoLevels()
         biases = Biases(float(self.bias_mean), self.bias_items.cpu().numpy(), float(self.bias_user_damping))
@@ -227,14 +230,7 @@ class Autoencoder(nn.Module):
         items: Int64[np.ndarray, " pairs"],
     ) -> Float64[np.ndarray, " pairs"]:
         batch, levels = self.batch(rows, users)
-        wanted = Batch.from_numpy(
-            indptr,
-            items,
-            np.zeros(len(items)),
-            n_items=self.n_items,
-            device=self.item_in.device,
-            dtype=self.item_in.dtype,
-        )
+        wanted = self.pairs(indptr, items, np.zeros(len(items)))
         outputs = self.output_at(self.hidden(self.first_layer(batch)), wanted)
         owners = np.repeat(np.arange(len(users)), np.diff(indptr))
         predicted: Float64[np.ndarray, " pairs"] = outputs.cpu().double().numpy() + levels.at(owners, items)

@@ -8,8 +8,8 @@ from jaxtyping import Int64
 
 from refeed.config import TrainConfig
 from refeed.model.autoencoder import Autoencoder
-from refeed.model.sparse import Batch
 from refeed.ratings.store import Ratings
+from refeed.training.example import Example, corrupted, whole
 from refeed.training.runtime import Runtime
 
 __all__ = ["Batches", "Share"]
@@ -21,13 +21,13 @@ class Share:
 
     Args:
         number: of the batch in its epoch, counted from 0.
-        batch: the ratings of the share's users.
+        example: the ratings of the share's users.
         rows: which of the batch's users they are.
         total: how many users the whole batch has.
     """
 
     number: int
-    batch: Batch
+    example: Example
     rows: slice
     total: int
 
@@ -66,5 +66,14 @@ class Batches:
             start = number * self._config.batch
             users = order[start : start + self._config.batch]
             rows = self._runtime.share(len(users))
-            batch, _ = self._model.batch(self._rows, users[rows])
-            yield Share(number, batch, rows, len(users))
+            yield Share(number, self._example(epoch, number, users, rows), rows, len(users))
+
+    def _example(self, epoch: int, number: int, users: Int64[np.ndarray, " users"], rows: slice) -> Example:
+        dropped = self._config.input_dropout
+        if not dropped:
+            return whole(self._model, self._rows, users[rows])
+        # Drawn for the whole batch, so that the numbers don't depend on how many processes share it.
+        bounds = np.concatenate([[0], np.cumsum(self._rows.user_counts[users])])
+        draws = np.random.default_rng([self._config.seed, epoch, number]).random(bounds[-1])
+        kept = draws[bounds[rows.start] : bounds[rows.stop]] >= dropped
+        return corrupted(self._model, self._rows, users[rows], kept, self._config.kept_weight)

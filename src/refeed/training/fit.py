@@ -165,7 +165,7 @@ def _train_epoch(
         # Drawn from the place alone, so that a resumed training goes on with the same masks.
         generator.manual_seed(_mixed(config.seed, place.epoch, share.number))
         dropout = Dropout(run.config.model.dropout, generator, share.rows, share.total)  # type: ignore[union-attr]
-        losses = train_step(model, share.batch, optimizer, config, dropout, runtime)
+        losses = train_step(model, share.example, optimizer, config, dropout, runtime)
         place.loss += _checked(run, losses, share, place.epoch, rate)
         place.users += share.total
         place.batch = share.number + 1

@@ -7,7 +7,7 @@ from torch import Tensor
 from refeed.config import TrainConfig
 from refeed.model.autoencoder import Autoencoder
 from refeed.model.dropout import Dropout
-from refeed.model.sparse import Batch
+from refeed.training.example import Example
 from refeed.training.runtime import Runtime
 
 __all__ = ["train_step"]
@@ -15,13 +15,16 @@ __all__ = ["train_step"]
 
 def train_step(
     model: Autoencoder,
-    batch: Batch,
+    example: Example,
     optimizer: torch.optim.Optimizer,
     config: TrainConfig,
     dropout: Dropout,
     runtime: Runtime,
 ) -> list[Float[Tensor, ""]]:
     """Train on one batch: 1 + K updates, or a single one for the label "joint".
+
+    With input dropout the first pass sees only what was kept; its loss, and that of the label "ratings",
+    is of all ratings.
 
     A re-feed's input is the previous pass's output, detached, as it came out: before the weights moved, with
     the dropout's noise in it.
@@ -36,15 +39,15 @@ def train_step(
         runtime.sum_gradients(model)
         optimizer.step()
 
-    outputs, hidden = model(batch, dropout)
-    losses = [_mmse(outputs, batch.values, runtime)]
-    refed = _everywhere(model, hidden) if config.refeed else outputs
+    hidden = model(example.inputs, dropout)
+    losses = [_mmse(model, hidden, example, runtime)]
+    refed = _everywhere(model, hidden) if config.refeed else hidden
     if config.refeed_label != "joint":
         update(losses[0])
     for number in range(config.refeed):
         hidden = model.hidden(model.first_layer_dense(refed), dropout)
         if config.refeed_label == "ratings":
-            losses.append(_mmse(model.output_at(hidden, batch), batch.values, runtime))
+            losses.append(_mmse(model, hidden, example, runtime))
             refed_next = _everywhere(model, hidden) if number + 1 < config.refeed else refed
         else:
             dense = model.output(hidden)
@@ -63,9 +66,12 @@ def _everywhere(model: Autoencoder, hidden: Tensor) -> Tensor:
     return model.output(hidden)
 
 
-def _mmse(outputs: Float[Tensor, " pairs"], targets: Float[Tensor, " pairs"], runtime: Runtime) -> Tensor:
+def _mmse(model: Autoencoder, hidden: Tensor, example: Example, runtime: Runtime) -> Tensor:
     """Equation 1 over the batch: its squared errors over its ratings, on all processes."""
-    return (outputs - targets).square().sum() / runtime.total(len(targets))
+    errors = (model.output_at(hidden, example.targets) - example.targets.values).square()
+    if example.weights is None:
+        return errors.sum() / runtime.total(len(errors))
+    return (errors * example.weights).sum() / runtime.sum_tensor(example.weights.sum())
 
 
 def _dense_mmse(
