@@ -44,7 +44,7 @@ def test_the_input_shows_what_is_kept_and_the_targets_are_all_against_biases_of_
     expected = np.empty(len(items))
     for start, stop in ((0, counts[0]), (counts[0], counts[0] + counts[1])):
         own = slice(start, stop)
-        off = values[own] - biases.mean - biases.items[items[own]]
+        off = values[own].astype(np.float64) - biases.mean - biases.items[items[own]]
         expected[own] = off - off[kept[own]].sum() / (kept[own].sum() + 5)
     np.testing.assert_allclose(example.targets.values.numpy(), expected, atol=1e-12)
     np.testing.assert_allclose(example.inputs.values.numpy(), expected[kept], atol=1e-12)
