@@ -90,4 +90,4 @@ def _limits(runs: Any) -> tuple[float, float]:
         if line[key] is not None
     )
     lowest, middle, highest = errors[0], errors[len(errors) // 2], errors[-1]
-    return 0.97 * lowest, min(1.03 * highest, 2 * middle)
+    return 0.97 * lowest, min(1.03 * highest, 1.4 * middle)
