@@ -126,8 +126,10 @@ class Simulation:
     def _variances(self) -> tuple[Float64[np.ndarray, " grid"], Float64[np.ndarray, " grid"]]:
         """Expected scores, and the variances of their stars, to interpolate between."""
         grid = np.linspace(self._cuts[0] - 6, self._cuts[-1] + 6, 4001)
-        # The star is 1 + how many cuts the score passes: P[pass] at each, and the moments from that.
-        passes = np.array([[_normal(score - cut) for cut in self._cuts] for score in grid.tolist()])
+        # The star is 1 + how many cuts the score passes: the chance of each, and from that the moments.
+        heights = np.subtract.outer(grid, self._cuts) / math.sqrt(2)
+        passes = (1 + np.array([math.erf(height) for height in heights.ravel().tolist()])) / 2
+        passes = passes.reshape(heights.shape)
         mean = passes.sum(1)
         square = passes @ (2 * np.arange(len(self._cuts)) + 1)
         return grid, square - np.square(mean)
@@ -177,8 +179,3 @@ def _standard(
     scale: NDArray[np.float64] = np.sqrt(share @ np.square(centred))
     centred /= np.where(scale > 0, scale, 1)
     return centred
-
-
-def _normal(x: float) -> float:
-    """The distribution function of the normal distribution."""
-    return (1 + math.erf(x / math.sqrt(2))) / 2

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
-from jaxtyping import UInt8
-from numpy.typing import NDArray
+from jaxtyping import Shaped, UInt8
 
 from refeed.files import whole_file
 from refeed.ratings.simulation import Chunk
@@ -107,7 +106,10 @@ def _into_buckets(chunks: Iterable[Chunk], paths: list[Path]) -> None:
 
 
 def _write_movies(
-    records: NDArray[np.void], movies: range, digits: UInt8[np.ndarray, "users digits"], folder: Path
+    records: Shaped[np.ndarray, " ratings"],
+    movies: range,
+    digits: UInt8[np.ndarray, "users digits"],
+    folder: Path,
 ) -> None:
     records = records[np.argsort(records["item"], kind="stable")]
     ends = np.searchsorted(records["item"], np.asarray(movies), side="right").tolist()
@@ -118,7 +120,7 @@ def _write_movies(
 
 
 def _lines(
-    records: NDArray[np.void], digits: UInt8[np.ndarray, "users digits"]
+    records: Shaped[np.ndarray, " ratings"], digits: UInt8[np.ndarray, "users digits"]
 ) -> UInt8[np.ndarray, "ratings bytes"]:
     """Lines such as `1488844,3,2005-09-06`; all are equally long, as all users' ids are."""
     width = digits.shape[1]

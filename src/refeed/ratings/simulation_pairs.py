@@ -176,8 +176,8 @@ def _check(users: int, items: int, ratings: int, seed: int) -> None:
     least, most = max(users, items), users * items // 2
     if min(users, items) < 1 or not least <= ratings <= most:
         raise ConfigError(
-            f"{ratings:,} ratings of {users:,} users and {items:,} items can't be simulated; expected at least "
-            f"{least:,}, one of each user and item, and at most {most:,}, half of all pairs"
+            f"{ratings:,} ratings of {users:,} users and {items:,} items can't be simulated; expected "
+            f"at least {least:,}, one of each user and item, and at most {most:,}, half of all pairs"
         )
     if seed < 0:
         raise ConfigError(f"--seed {seed} is negative; expected 0 or more")
