@@ -23,7 +23,7 @@ from refeed.recommender import Recommender
 from refeed.training.fit import fit
 
 Refeed = Callable[..., tuple[int, str, str]]
-VERBS = ("prepare", "split", "train", "evaluate", "predict", "recommend", "doctor")
+VERBS = ("prepare", "split", "train", "evaluate", "predict", "recommend", "simulate", "doctor")
 
 
 @pytest.fixture
@@ -342,6 +342,19 @@ def test_a_place_that_can_not_be_written_is_a_mistake(refeed: Refeed, bias: Path
     code, _, err = refeed("predict", run, tmp_path / "pairs.csv", "--out", tmp_path / "pairs.csv" / "x.csv")
     assert code == 2
     assert err.startswith("refeed: error: ")
+
+
+def test_simulated_ratings_can_be_prepared(refeed: Refeed, tmp_path: Path) -> None:
+    out = tmp_path / "simulated"
+    size = ("--users", "90", "--items", "30", "--ratings", "900")
+    code, printed, _ = refeed("simulate", "--out", out, *size, "--format", "netflix", "--seed", "7", "--json")
+    assert code == 0
+    assert json.loads(printed) == json.loads((out / "simulation.json").read_text(encoding="utf-8"))
+    assert refeed("prepare", out, "--out", tmp_path / "store")[0] == 0
+    assert len(Ratings.load(tmp_path / "store")) == 900
+    code, _, err = refeed("simulate", "--out", out, *size)
+    assert code == 2
+    assert "exists already" in err
 
 
 def test_the_doctor_prints_the_same_facts_both_ways(refeed: Refeed) -> None:

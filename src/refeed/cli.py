@@ -312,6 +312,36 @@ def recommend(
         typer.echo(_table(lines))
 
 
+class SimulatedFormat(StrEnum):
+    """Of what `simulate` writes."""
+
+    parquet = "parquet"
+    netflix = "netflix"
+
+
+@app.command()
+def simulate(
+    *,
+    out: Annotated[Path, typer.Option(help="File or folder to write; a report goes beside it.")],
+    users: Annotated[int, typer.Option(help="How many.")] = 477_412,
+    items: Annotated[int, typer.Option(help="How many.")] = 17_768,
+    ratings: Annotated[int, typer.Option(help="How many.")] = 98_074_901,
+    format: Annotated[  # noqa: A002 - the option's name
+        SimulatedFormat, typer.Option(help="A Parquet table, or the Netflix Prize's folder.")
+    ] = SimulatedFormat.parquet,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Write simulated ratings of Netflix's shape, and print the RMSE that no method can beat."""
+    from refeed.ratings.simulate import simulate as write_simulated
+
+    report = write_simulated(out, users=users, items=items, ratings=ratings, format=format.value, seed=seed)
+    if as_json:
+        _print_json(asdict(report))
+    else:
+        typer.echo(str(report))
+
+
 @app.command()
 def doctor(*, as_json: AsJson = False) -> None:
     """Print the facts about this machine that decide how refeed runs on it."""

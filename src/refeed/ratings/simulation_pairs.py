@@ -36,7 +36,7 @@ _MOST_ACTIVE = 0.99  # of all items; Netflix's most active user rated 17,653 of 
 # Popularity: weights at quantiles of the items. Fitted to Netflix's ratings per film: quartiles 192, 561 and
 # 2,668, mean 5,655, largest 232,944; the large weights exceed the counts, as nobody rates a film twice.
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.97, 0.995, 0.9995, 1.0)
-_WEIGHTS = (0.0054, 0.338, 1.0, 4.8, 25.8, 112.0, 372.0, 785.0, 1556.0)
+_WEIGHTS = (0.005, 0.3272, 1.0, 5.331, 29.70, 127.2, 422.8, 917.9, 1832.4)
 # Time. Fitted to the sizes of the paper's windows: 28 % of all ratings before June 2004, 86 % before
 # September 2005, when 65 % of the users are still there.
 _ARRIVAL = 3.0  # the density of arrivals grows with the square of time
