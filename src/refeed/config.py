@@ -110,7 +110,7 @@ class TrainConfig(_Strict):
         input_dropout: probability of hiding a rating from the input of a step (a denoising autoencoder:
             Strub & Mary 2015); all are predicted.
         kept_weight: weight, in the loss, of the ratings that the input shows, where some are hidden.
-        batch: users a batch.
+        batch: users a batch; "auto": a twentieth of the users, between 128 and 4096.
         drop_last: leave the last, partial batch of an epoch out (the published software does).
         epochs: passes over the users.
         patience: stop after so many epochs without a better validation RMSE; 0: never.
@@ -132,7 +132,7 @@ class TrainConfig(_Strict):
     warmup: Annotated[int, Field(ge=0)] = 0
     input_dropout: Probability = 0.0
     kept_weight: Annotated[float, Field(ge=0, le=1)] = 1.0
-    batch: Annotated[int, Field(ge=1)] = 128
+    batch: Annotated[int, Field(ge=1)] | Literal["auto"] = 128
     drop_last: bool = False
     epochs: Annotated[int, Field(ge=1)] = 100
     patience: Annotated[int, Field(ge=0)] = 0

@@ -48,23 +48,25 @@ class Batches:
         self._users: Int64[np.ndarray, " users"] = np.flatnonzero(self._rows.user_counts)
         self._config = config
         self._runtime = runtime
+        automatic = min(max(len(self._users) // 20, 128), 4096)
+        self._batch = automatic if config.batch == "auto" else config.batch
 
     def __len__(self) -> int:
         """Batches an epoch; at least one, however few the users are."""
-        full, rest = divmod(len(self._users), self._config.batch)
+        full, rest = divmod(len(self._users), self._batch)
         return full + (rest > 0 and (full == 0 or not self._config.drop_last))
 
     @property
     def users_an_epoch(self) -> int:
         """How many users an epoch trains on."""
-        return min(len(self._users), len(self) * self._config.batch)
+        return min(len(self._users), len(self) * self._batch)
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Share]:
         """The batches of an epoch, from the `first` on."""
         order = np.random.default_rng([self._config.seed, epoch]).permutation(self._users)
         for number in range(first, len(self)):
-            start = number * self._config.batch
-            users = order[start : start + self._config.batch]
+            start = number * self._batch
+            users = order[start : start + self._batch]
             rows = self._runtime.share(len(users))
             yield Share(number, self._example(epoch, number, users, rows), rows, len(users))
 
