@@ -1,9 +1,9 @@
 """How far predictions are from held-out ratings: recipes against each other, on the same splits.
 
-    python benchmarks/accuracy.py SPLIT… [--recipes bias simple …] [--seeds 0 1 2] [--out FILE]
+    python benchmarks/accuracy.py SPLIT… [--recipes bias simple …] [--seeds 0 1 2]
 
-A SPLIT is a folder with train, valid and test: stores, or tables such as train.parquet. Prints a table and one
-JSON line a run. Settings are chosen on validation alone; the test ratings are looked at once, at the end.
+A SPLIT is a folder with train, valid and test: stores, or tables such as train.parquet. Prints a table and
+one JSON line a run. Settings are chosen on validation alone; the test ratings are looked at once, at the end.
 """
 
 import argparse
