@@ -117,6 +117,8 @@ class TrainConfig(_Strict):
         refeed: K, dense re-feeds a batch (paper section 2.2).
         refeed_label: what a re-feed is compared with: "output" (its own input; the paper), "ratings" (the
             user's ratings), or "joint" (as "output", but all losses in one update).
+        refeed_path: how a re-feed is computed: "dense", "collapsed" (for a linear output layer; the same
+            numbers, at a cost that does not grow with the batch), or "auto", the cheaper one.
         precision: of the weights and all arithmetic.
         seed: of the start, the order of the users and the dropout.
         checkpoint_minutes: also checkpoint within an epoch when so much time has passed.
@@ -138,6 +140,7 @@ class TrainConfig(_Strict):
     patience: Annotated[int, Field(ge=0)] = 0
     refeed: Annotated[int, Field(ge=0)] = 0
     refeed_label: Literal["output", "ratings", "joint"] = "output"
+    refeed_path: Literal["auto", "dense", "collapsed"] = "auto"
     precision: Literal["float32", "float64"] = "float32"
     seed: Annotated[int, Field(ge=0)] = 0
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
@@ -148,6 +151,16 @@ class Config(_Strict):
 
     model: Annotated[AutoencoderConfig | BiasConfig | MeanConfig, Field(discriminator="kind")]
     train: TrainConfig = TrainConfig()
+
+    @model_validator(mode="after")
+    def _collapsed_is_linear(self) -> "Config":
+        model = self.model
+        linear = isinstance(model, AutoencoderConfig) and (
+            not model.output_activation or model.activation == "none"
+        )
+        if self.train.refeed_path == "collapsed" and not linear:
+            raise ValueError("refeed_path = collapsed needs a linear output: model.output_activation = false")
+        return self
 
     def to_toml(self) -> str:
         """This config as TOML; `config_from_toml` reads it back."""

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -49,8 +50,14 @@ def test_the_golden_cases_are_here() -> None:
     assert len(CASES) >= 6
 
 
-@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
-def test_losses_and_parameters_of_every_update_equal_the_golden_ones(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("path", "refeed_path"),
+    [(path, "dense") for path in CASES] + [(path, "collapsed") for path in CASES if "_linear_" in path.stem],
+    ids=lambda value: getattr(value, "stem", value),
+)
+def test_losses_and_parameters_of_every_update_equal_the_golden_ones(
+    path: Path, refeed_path: Literal["dense", "collapsed"]
+) -> None:
     golden = np.load(path, allow_pickle=False)
     match = NAME.fullmatch(path.stem)
     assert match, path.stem
@@ -62,7 +69,9 @@ def test_losses_and_parameters_of_every_update_equal_the_golden_ones(path: Path)
         activation=ACTIVATIONS[activation],
         output_activation=output == "lastnl",
     )
-    train = TrainConfig(lr=0.05, momentum=0.9, weight_decay=float(decay), refeed=int(refeeds))
+    train = TrainConfig(
+        lr=0.05, momentum=0.9, weight_decay=float(decay), refeed=int(refeeds), refeed_path=refeed_path
+    )
     model = Autoencoder(config, n_items=golden["batch0"].shape[1]).double()
     with torch.no_grad():
         for name, parameter in golden_parameters(model).items():

@@ -97,9 +97,8 @@ class Autoencoder(nn.Module):
             sums = sums + encode(self.item_rated, rated, batch)
         return torch.add(sums, self.encode_b[0])
 
-    def first_layer_dense(self, x: Float[Tensor, "users items"]) -> Float[Tensor, "users width"]:
-        """The same from a dense x, which counts as a rating of every item."""
-        sums = x @ self.item_in
+    def first_layer_dense(self, sums: Float[Tensor, "users width"]) -> Float[Tensor, "users width"]:
+        """The same from sums = x · item_in of a dense x, which counts as a rating of every item."""
         if self.config.rated_channel:
             sums = sums + self.item_rated.sum(dim=0)
         if self.config.input_scale == "sqrt":
@@ -126,15 +125,22 @@ class Autoencoder(nn.Module):
 
     def output_at(self, hidden: Float[Tensor, "users width"], batch: Batch) -> Float[Tensor, " pairs"]:
         """The outputs at the pairs of a batch."""
-        products = decode_at(hidden, self._item_out(), batch)
+        products = decode_at(hidden, self.item_out_weight, batch)
         return self._output_activation(products + self.decode_b[-1][batch.items])
 
     def output(self, hidden: Float[Tensor, "users width"]) -> Float[Tensor, "users items"]:
         """The outputs at all items."""
-        return self._output_activation(torch.addmm(self.decode_b[-1], hidden, self._item_out().t()))
+        return self._output_activation(torch.addmm(self.decode_b[-1], hidden, self.item_out_weight.t()))
 
-    def _item_out(self) -> Tensor:
+    @property
+    def item_out_weight(self) -> Tensor:
+        """The last decoder layer's matrix, (items, width): its own, or the encoder's if tied."""
         return self.item_in if self.config.tied else self.item_out
+
+    @property
+    def linear_output(self) -> bool:
+        """Whether the output layer has no activation."""
+        return not self.config.output_activation or self.config.activation == "none"
 
     def _decoder_weights(self) -> Iterator[Tensor]:
         if self.config.tied:
@@ -258,5 +264,5 @@ class Autoencoder(nn.Module):
         """The decoder's row of each item; an item-based model, whose rows are users, has none."""
         if self.axis == "item":
             return None
-        vectors: Float32[np.ndarray, "items width"] = self._item_out().detach().cpu().float().numpy()
+        vectors: Float32[np.ndarray, "items width"] = self.item_out_weight.detach().cpu().float().numpy()
         return vectors

@@ -7,6 +7,7 @@ from torch import Tensor
 from refeed.config import TrainConfig
 from refeed.model.autoencoder import Autoencoder
 from refeed.model.dropout import Dropout
+from refeed.model.refeed import collapses, feed
 from refeed.training.example import Example
 from refeed.training.runtime import Runtime
 
@@ -41,29 +42,31 @@ def train_step(
 
     hidden = model(example.inputs, dropout)
     losses = [_mmse(model, hidden, example, runtime)]
-    refed = _everywhere(model, hidden) if config.refeed else hidden
+    if not config.refeed:
+        update(losses[0])
+        return [losses[0].detach()]
+    collapsed = _collapsed(model, config, len(hidden))
+    fed = feed(model, hidden, collapsed=collapsed)
     if config.refeed_label != "joint":
         update(losses[0])
-    for number in range(config.refeed):
-        hidden = model.hidden(model.first_layer_dense(refed), dropout)
+    for left in reversed(range(config.refeed)):
+        hidden = model.hidden(model.first_layer_dense(fed.times(model.item_in)), dropout)
         if config.refeed_label == "ratings":
             losses.append(_mmse(model, hidden, example, runtime))
-            refed_next = _everywhere(model, hidden) if number + 1 < config.refeed else refed
         else:
-            dense = model.output(hidden)
-            losses.append(_dense_mmse(dense, refed, runtime))
-            refed_next = dense.detach()
+            errors, count = fed.errors(model, hidden)
+            losses.append(errors / runtime.total(count))
+        if left:
+            fed = feed(model, hidden, collapsed=collapsed)
         if config.refeed_label != "joint":
             update(losses[-1])
-        refed = refed_next
     if config.refeed_label == "joint":
         update(torch.stack(losses).sum())
     return [loss.detach() for loss in losses]
 
 
-@torch.no_grad()
-def _everywhere(model: Autoencoder, hidden: Tensor) -> Tensor:
-    return model.output(hidden)
+def _collapsed(model: Autoencoder, config: TrainConfig, users: int) -> bool:
+    return collapses(model, users) if config.refeed_path == "auto" else config.refeed_path == "collapsed"
 
 
 def _mmse(model: Autoencoder, hidden: Tensor, example: Example, runtime: Runtime) -> Tensor:
@@ -72,11 +75,3 @@ def _mmse(model: Autoencoder, hidden: Tensor, example: Example, runtime: Runtime
     if example.weights is None:
         return errors.sum() / runtime.total(len(errors))
     return (errors * example.weights).sum() / runtime.sum_tensor(example.weights.sum())
-
-
-def _dense_mmse(
-    outputs: Float[Tensor, "users items"], targets: Float[Tensor, "users items"], runtime: Runtime
-) -> Tensor:
-    """Equation 1 over a dense example; its mask leaves out what is exactly zero (outputs of a relu)."""
-    mask = targets != 0
-    return ((outputs - targets) * mask).square().sum() / runtime.total(int(mask.sum()))
