@@ -85,9 +85,15 @@ def split_the_sample() -> Split:
 
 @dataclass
 class EveryTenth:
-    """Hears about the training (a `refeed.training.progress.Reporter`), and prints some of it."""
+    """Hears about the training (a `refeed.training.progress.Reporter`), and prints some of it.
+
+    Args:
+        epochs: how many there will be at most.
+        best: the lowest RMSE on validation, and its epoch.
+    """
 
     epochs: int = 1
+    best: tuple[float, float] = (float("inf"), 0)
 
     def say(self, line: str) -> None:
         """Print a fact."""
@@ -101,19 +107,20 @@ class EveryTenth:
         """Nothing to show within an epoch."""
 
     def end_epoch(self, metrics: Mapping[str, int | float | None]) -> None:
-        """Print every tenth epoch, and the last."""
-        epoch, train, valid = metrics["epoch"] or 0, metrics["train_rmse"], metrics["valid_rmse"]
+        """Print every tenth epoch, and the last; note the best."""
+        epoch, train, valid = (metrics[key] or 0 for key in ("epoch", "train_rmse", "valid_rmse"))
+        self.best = min(self.best, (valid, epoch))
         if epoch % 10 == 0 or epoch == self.epochs:
-            print(
-                f"epoch {epoch:3} of {self.epochs}: RMSE on training {train:.4f}, on validation {valid:.4f}",
-                flush=True,
-            )
+            errors = f"RMSE on training {train:.4f}, on validation {valid:.4f}"
+            print(f"epoch {epoch:3} of {self.epochs}: {errors}", flush=True)
 
 
 def train(recipe: str, split: Split, run: Path, settings: Sequence[str]) -> Path:
     """Train one model; the validation ratings choose its best epoch."""
     heading(f"Training: {MODELS[recipe]} (recipe {recipe})")
-    fit(split.train, split.valid, load_recipe(recipe, settings), run, reporter=EveryTenth())
+    listener = EveryTenth()
+    fit(split.train, split.valid, load_recipe(recipe, settings), run, reporter=listener)
+    print("kept: epoch {1}, with an RMSE of {0:.4f} on validation".format(*listener.best))
     return run
 
 
