@@ -105,6 +105,17 @@ def test_the_page_of_design_lists_the_verbs_and_options_that_are_there() -> None
         assert shown == options, verb
 
 
+def test_the_page_of_design_names_every_room() -> None:
+    section = (
+        (ROOT / "docs/design.md").read_text(encoding="utf-8").split("\n## The rooms\n")[1].split("\n## ")[0]
+    )
+    places = [
+        path for path in (ROOT / "src/refeed").iterdir() if path.name not in ("__pycache__", "__main__.py")
+    ]
+    named = set(re.findall(r"`(?:refeed/)?([\w.]+/?)`", section))
+    assert {path.name + "/" * path.is_dir() for path in places if path.name != "py.typed"} <= named
+
+
 def test_the_blocks_use_every_verb_but_the_doctor() -> None:
     text = "\n".join(block.text for page in PAGES for block in runnable(page))
     used = set(re.findall(r"^refeed (\w+)", text, re.MULTILINE))
