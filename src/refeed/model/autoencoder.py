@@ -3,7 +3,7 @@
 In this file a row is a user and a column an item; an item-based model (`axis = "item"`) has them swapped.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Literal
 
@@ -25,6 +25,9 @@ __all__ = ["Autoencoder"]
 
 ROWS_AT_ONCE = 1024  # in prediction: enough to keep the matrix products busy, little enough to stay small
 DEFAULT_DAMPING = (5.0, 3.0)  # of users and items, where there is nothing to choose it on
+
+_Parts = tuple[NDArray[np.float64], NDArray[np.float64]] | None
+_Outputs = Callable[[NDArray[np.int64]], tuple[Tensor, _Parts]]
 
 
 class Autoencoder(nn.Module):
@@ -247,18 +250,51 @@ class Autoencoder(nn.Module):
         self, histories: Ratings, users: Int64[np.ndarray, " users"]
     ) -> Float32[np.ndarray, "users items"]:
         """The predicted ratings of all items by each of the users (see `Model`)."""
-        if self.axis == "item":
-            # Every item is a row, each asked for the columns of these users.
-            items = np.arange(histories.n_items)
-            pairs = self.predict(histories, np.tile(users, len(items)), np.repeat(items, len(users)))
-            return pairs.reshape(len(items), len(users)).T.astype(np.float32)
-        predicted = np.empty((len(users), self.n_items), dtype=np.float32)
-        for first in range(0, len(users), ROWS_AT_ONCE):
-            some = slice(first, first + ROWS_AT_ONCE)
-            batch, levels = self.batch(histories, users[some])
-            outputs = self.output(self.hidden(self.first_layer(batch)))
-            predicted[some] = outputs.cpu().numpy() + levels.everywhere()
+        predicted = np.empty((len(users), histories.n_items), dtype=np.float32)
+        for at, block in enumerate(self.predict_blocks(histories, users, ROWS_AT_ONCE)):
+            predicted[at * ROWS_AT_ONCE : at * ROWS_AT_ONCE + len(block)] = block.cpu().numpy()
         return predicted
+
+    @torch.no_grad()
+    def predict_blocks(
+        self, histories: Ratings, users: Int64[np.ndarray, " users"], size: int
+    ) -> Iterator[Float32[Tensor, "block items"]]:
+        """The rows of `predict_all`, `size` users at a time (see `InBlocks`)."""
+        outputs_of = self._by_columns(histories) if self.axis == "item" else self._by_rows(histories)
+        for first in range(0, len(users), size):
+            outputs, parts = outputs_of(users[first : first + size])
+            if parts is not None:
+                of_users, of_items = (torch.from_numpy(part).to(outputs) for part in parts)
+                outputs.add_(of_items).add_(of_users[:, None])
+            yield outputs.float()
+
+    def _by_rows(self, histories: Ratings) -> _Outputs:
+        def outputs(users: Int64[np.ndarray, " users"]) -> tuple[Tensor, _Parts]:
+            batch, levels = self.batch(histories, users)
+            return self.output(self.hidden(self.first_layer(batch))), levels.parts()
+
+        return outputs
+
+    def _by_columns(self, histories: Ratings) -> _Outputs:
+        """Of an item-based model: the items' last hidden layers once, then some columns (users) at a time."""
+        rows = self.rows(histories)
+        hidden, of_items = [], []
+        of_users: NDArray[np.float64] | None = None
+        for first in range(0, rows.n_users, ROWS_AT_ONCE):
+            batch, levels = self.batch(rows, np.arange(first, min(first + ROWS_AT_ONCE, rows.n_users)))
+            hidden.append(self.hidden(self.first_layer(batch)))
+            if (parts := levels.parts()) is not None:
+                of_items.append(parts[0])
+                of_users = parts[1]
+        codes = torch.cat(hidden).t()
+
+        def outputs(users: Int64[np.ndarray, " users"]) -> tuple[Tensor, _Parts]:
+            some = torch.from_numpy(users).to(codes.device)
+            products = torch.addmm(self.decode_b[-1][some, None], self.item_out_weight[some], codes)
+            parts = None if of_users is None else (of_users[users], np.concatenate(of_items))
+            return self._output_activation(products), parts
+
+        return outputs
 
     def item_vectors(self) -> Float32[np.ndarray, "items width"] | None:
         """The decoder's row of each item; an item-based model, whose rows are users, has none."""

@@ -1,13 +1,16 @@
 """What every model is to the rest of refeed, the paper's autoencoder and a plain mean alike."""
 
+from collections.abc import Iterator
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Float64, Int64
+from torch import Tensor
 
 from refeed.ratings.store import Ratings
 
-__all__ = ["Model"]
+__all__ = ["InBlocks", "Model", "predict_blocks"]
 
 
 @runtime_checkable
@@ -44,3 +47,34 @@ class Model(Protocol):
     def item_vectors(self) -> Float32[np.ndarray, "items width"] | None:
         """A vector for each item, alike for items that the same users like; None if the model has none."""
         ...
+
+
+@runtime_checkable
+class InBlocks(Protocol):
+    """A `Model` that has a cheaper way to all items of many users than `predict_all` block by block."""
+
+    def predict_blocks(
+        self, histories: Ratings, users: Int64[np.ndarray, " users"], size: int
+    ) -> Iterator[Float32[Tensor, "block items"]]:
+        """The rows of `predict_all`, `size` users at a time, the last time fewer; the caller may change them.
+
+        What it takes in memory does not depend on the number of users.
+        """
+        ...
+
+
+def predict_blocks(
+    model: Model, histories: Ratings, users: Int64[np.ndarray, " users"], size: int
+) -> Iterator[Float32[Tensor, "block items"]]:
+    """The predicted ratings of all items by each of the users, `size` users at a time.
+
+    Args:
+        model: predicts.
+        histories: as `Model` wants them.
+        users: positions in `histories`.
+        size: users a block, at least 1.
+    """
+    if isinstance(model, InBlocks):
+        return model.predict_blocks(histories, users, size)
+    starts = range(0, len(users), size)
+    return (torch.from_numpy(model.predict_all(histories, users[at : at + size])) for at in starts)

@@ -21,8 +21,8 @@ class Levels(Protocol):
         """The level of each pair."""
         ...
 
-    def everywhere(self) -> Float64[np.ndarray, "users items"] | float:
-        """The level of every item for every user."""
+    def parts(self) -> tuple[Float64[np.ndarray, " users"], Float64[np.ndarray, " items"]] | None:
+        """What users and what items add to the levels; None if nothing is taken off."""
         ...
 
 
@@ -33,9 +33,8 @@ class NoLevels:
         """0."""
         return 0.0
 
-    def everywhere(self) -> float:
-        """0."""
-        return 0.0
+    def parts(self) -> None:
+        """None."""
 
 
 class BiasLevels:
@@ -56,7 +55,6 @@ class BiasLevels:
         """μ + b_u + b_i of each pair."""
         return self._biases.predict(self._of_users, users, items.astype(np.int64, copy=False))
 
-    def everywhere(self) -> Float64[np.ndarray, "users items"]:
-        """μ + b_u + b_i of every item for every user."""
-        levels: NDArray[np.float64] = self._of_users[:, None] + (self._biases.mean + self._biases.items)
-        return levels
+    def parts(self) -> tuple[Float64[np.ndarray, " users"], Float64[np.ndarray, " items"]]:
+        """b_u and μ + b_i."""
+        return self._of_users, self._biases.mean + self._biases.items
