@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is slow at times; what a test asserts is never a duration.
+settings.register_profile("refeed", deadline=None)
+settings.load_profile("refeed")
 
 SHARED = Path(__file__).parents[2] / "shared"
 
