@@ -312,6 +312,48 @@ def recommend(
         typer.echo(_table(lines))
 
 
+@app.command()
+def score(
+    run: Run,
+    *,
+    out: Annotated[Path, typer.Option(help="File to write: .parquet, .csv or .tsv.")],
+    users: Annotated[
+        str,
+        typer.Option(
+            metavar="all|FILE",
+            help="All users of the training ratings; or a table with the column user, or an id a line.",
+        ),
+    ] = "all",
+    k: Annotated[int, typer.Option("-k", help="How many items each.")] = 100,
+    include_seen: Annotated[bool, typer.Option("--include-seen", help="Also items that are rated.")] = False,
+    shrink: Annotated[
+        float,
+        typer.Option(help="Ratings at which half of an item's advantage counts; 0 ranks by prediction."),
+    ] = 20.0,
+    as_json: AsJson = False,
+) -> None:
+    """Write every user's best items, ranked as by recommend.
+
+    The columns are user, rank (from 1), item, title (if known), prediction and score.
+    """
+    from refeed.inputs import read_users
+    from refeed.recommender import Recommender
+    from refeed.scoring import score as score_users
+
+    done = score_users(
+        Recommender.load(run),
+        out,
+        users=None if users == "all" else read_users(Path(users)),
+        k=k,
+        include_seen=include_seen,
+        shrink=shrink,
+    )
+    if as_json:
+        _print_json(asdict(done))
+    else:
+        typer.echo(str(done), err=True)
+
+
 class SimulatedFormat(StrEnum):
     """Of what `simulate` writes."""
 

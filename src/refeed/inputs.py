@@ -15,7 +15,7 @@ from refeed.ratings.columns import resolve
 from refeed.ratings.text import duckdb_path
 from refeed.recommender import Recommender
 
-__all__ = ["PredictedPairs", "parse_ratings", "predict_table", "read_history"]
+__all__ = ["PredictedPairs", "parse_ratings", "predict_table", "read_history", "read_users", "writer"]
 
 _READERS = {
     ".csv": "read_csv({path}, all_varchar = true, header = true)",
@@ -72,6 +72,39 @@ def _add(ratings: dict[str, float], item: str, value: str, where: str) -> None:
     ratings[item] = rating
 
 
+def read_users(path: Path) -> list[str]:
+    """Read raw ids of users, each once, in the order of the file.
+
+    Args:
+        path: a table with the column user (CSV, TSV, JSONL or Parquet), or any other file with an id a line.
+
+    Raises:
+        DataError: no such file, no such column, a row without an id, or no id at all.
+    """
+    if path.suffix.lower() in _READERS:
+        ids = [user for (user,) in _read(path, ("user",))]
+    elif path.is_file():
+        ids = _lines(path)
+    else:
+        raise DataError(f"{path}: there is no such file; for all users say all")
+    if not ids:
+        raise DataError(f"{path} names no user; give a table with a column user, or an id a line")
+    if "" in ids:
+        raise DataError(f"{path}: row {ids.index('') + 1} has no user")
+    return list(dict.fromkeys(ids))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is no text in UTF-8 ({error.reason}); give an id a line, or a table as one of "
+            f"{', '.join(_READERS)}"
+        ) from error
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+
+
 @dataclass(frozen=True)
 class PredictedPairs:
     """What `predict_table` did.
@@ -117,8 +150,7 @@ def predict_table(recommender: Recommender, pairs: Path, out: Path, *, clip: boo
         DataError: no such table, a missing column, or another suffix.
         UnknownIdError: the histories of the training users have been removed from the model.
     """
-    if out.suffix not in _WRITERS:
-        raise DataError(f"{out}: predictions are written as one of {', '.join(_WRITERS)}; choose such a name")
+    options = writer(out)
     known_users = recommender.histories.user_ids
     rows = _read(pairs, ("user", "item"))
     users = known_users.positions(user for user, _ in rows)
@@ -129,7 +161,7 @@ def predict_table(recommender: Recommender, pairs: Path, out: Path, *, clip: boo
         predictions[known] = recommender.predict(
             [rows[at][0] for at in known], [rows[at][1] for at in known], clip=clip
         )
-    _write(out, rows, predictions)
+    _write(out, options, rows, predictions)
     return PredictedPairs(
         pairs=len(rows),
         unknown_users=int(np.count_nonzero(users < 0)),
@@ -178,7 +210,9 @@ def _columns(path: Path, there: list[str], wanted: tuple[str, ...]) -> list[str]
     return [there[places[column]] for column in wanted]
 
 
-def _write(out: Path, rows: list[tuple[str, ...]], predictions: Float64[np.ndarray, " rows"]) -> None:
+def _write(
+    out: Path, options: str, rows: list[tuple[str, ...]], predictions: Float64[np.ndarray, " rows"]
+) -> None:
     columns: dict[str, np.ndarray[tuple[int], np.dtype[Any]]] = {"prediction": predictions}
     for at, name in enumerate(("user", "item")):
         columns[name] = np.empty(len(rows), dtype=np.object_)
@@ -190,8 +224,21 @@ def _write(out: Path, rows: list[tuple[str, ...]], predictions: Float64[np.ndarr
                 SELECT nullif("user", '') AS "user", nullif(item, '') AS item,
                     CASE WHEN NOT isnan(prediction) THEN prediction END AS prediction
                 FROM predicted
-            ) TO '{str(beside).replace("'", "''")}' ({_WRITERS[out.suffix]})
+            ) TO '{str(beside).replace("'", "''")}' ({options})
         """)
+
+
+def writer(out: Path) -> str:
+    """How DuckDB's COPY writes a table to this name, by its suffix.
+
+    Raises:
+        DataError: another suffix than .csv, .tsv and .parquet, or a folder.
+    """
+    if out.suffix not in _WRITERS:
+        raise DataError(f"{out}: predictions are written as one of {', '.join(_WRITERS)}; choose such a name")
+    if out.is_dir():
+        raise DataError(f"{out} is a folder; give the name of a file")
+    return _WRITERS[out.suffix]
 
 
 def _literal(path: Path) -> str:

@@ -1,36 +1,65 @@
 """From predictions to a list that makes sense."""
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+import torch
+from jaxtyping import Bool, Float, Float64, Int64
 from numpy.typing import NDArray
+from torch import Tensor
 
-__all__ = ["SHRINK", "best", "cosines", "shrunk", "supported_scores"]
+from refeed.errors import ConfigError
+
+__all__ = [
+    "SHRINK",
+    "best",
+    "best_of_each",
+    "check_list",
+    "cosines",
+    "credibility",
+    "shrunk",
+    "supported_scores",
+]
 
 SHRINK = 20.0
 """How many ratings an item needs for half of its advantage to count."""
 
 
-def shrunk(
-    values: Float64[np.ndarray, " items"], support: Int64[np.ndarray, " items"], shrink: float
-) -> Float64[np.ndarray, " items"]:
-    """Weigh values by n / (n + shrink), where n is the support; 0 where n is 0.
+def check_list(k: int, shrink: float) -> None:
+    """Refuse a list of nothing.
+
+    Raises:
+        ConfigError: k below 1, or a shrink that is negative or not finite.
+    """
+    if k < 1:
+        raise ConfigError(f"k = {k}: a list has at least one item")
+    if not 0 <= shrink < float("inf"):
+        raise ConfigError(f"shrink = {shrink}: give a number of ratings, 0 or more")
+
+
+def credibility(support: Int64[np.ndarray, " items"], shrink: float) -> Float64[np.ndarray, " items"]:
+    """The weights n / (n + shrink), where n is the support; 0 where n is 0.
 
     The mean of n observations with variance v around a truth that itself varies by t between items is best
     taken as n / (n + v/t) of what it says (Bühlmann's credibility).
     """
-    weights = np.divide(
-        support, support + shrink, out=np.zeros(len(support), dtype=np.float64), where=support > 0
-    )
-    scores: NDArray[np.float64] = values * weights
+    weights: NDArray[np.float64] = np.zeros(len(support))
+    np.divide(support, support + shrink, out=weights, where=support > 0)
+    return weights
+
+
+def shrunk(
+    values: Float64[np.ndarray, " items"], support: Int64[np.ndarray, " items"], shrink: float
+) -> Float64[np.ndarray, " items"]:
+    """Weigh values by their credibility."""
+    scores: NDArray[np.float64] = values * credibility(support, shrink)
     return scores
 
 
 def supported_scores(
-    predictions: Float64[np.ndarray, " items"],
+    predictions: Float[Tensor, "users items"],
     support: Int64[np.ndarray, " items"],
     shrink: float = SHRINK,
-) -> Float64[np.ndarray, " items"]:
-    """What a list is ranked by: a person's predictions, trusted as far as the items' ratings go.
+) -> Float[Tensor, "users items"]:
+    """What lists are ranked by: people's predictions, trusted as far as the items' ratings go.
 
         level = Σ n_i r̂_i / Σ n_i
         score = level + max(r̂_i − level, 0) · n_i / (n_i + shrink) + min(r̂_i − level, 0)
@@ -47,16 +76,43 @@ def supported_scores(
     more often, so that first number alone would ask for ever more.
 
     Args:
-        predictions: r̂, the ratings of all items by one person, not clipped (clipping would tie the best).
+        predictions: r̂, the ratings of all items by each person, not clipped (clipping would tie the best).
         support: n, the training ratings of each item.
         shrink: ratings at which half of the advantage counts.
     """
-    level = float(predictions @ support) / max(float(support.sum()), 1.0)
-    advantage = predictions - level
-    scores: NDArray[np.float64] = (
-        level + shrunk(np.maximum(advantage, 0), support, shrink) + np.minimum(advantage, 0)
-    )
-    return scores
+    shares = torch.from_numpy(support / max(float(support.sum()), 1.0)).to(predictions)
+    weights = torch.from_numpy(credibility(support, shrink)).to(predictions)
+    levels = (predictions @ shares)[:, None]
+    # As the weights are at most 1, the smaller of r̂ and level + (r̂ − level) · weight is the formula above,
+    # in the fewest passes over users × items.
+    return torch.lerp(levels, predictions, weights).minimum(predictions)
+
+
+def best_of_each(scores: Float[Tensor, "users items"], k: int) -> Int64[Tensor, "users best"]:
+    """Positions of the k best items of each user (all, if there are no more), as `best` gives them.
+
+    An item at −∞ is no candidate, but fills up the list of who has fewer than k.
+    """
+    k = min(k, scores.shape[1])
+    values, positions = scores.topk(min(k + 1, scores.shape[1]))
+    # PyTorch says nothing of the order of equal scores, nor which of them it takes: here the first.
+    tied = (values[:, 1:] == values[:, :-1]).any(dim=1).nonzero().flatten()
+    positions = positions[:, :k]
+    if len(tied):
+        positions[tied] = _first_of_equals(scores[tied], values[tied, k - 1 : k], k)
+    return positions
+
+
+def _first_of_equals(
+    scores: Float[Tensor, "users items"], last: Float[Tensor, "users 1"], k: int
+) -> Int64[Tensor, "users best"]:
+    """The k best, given the score of the last of them."""
+    above, level = scores > last, scores == last
+    room = k - above.sum(dim=1, keepdim=True)
+    chosen = above | (level & (level.cumsum(dim=1, dtype=torch.int32) <= room))
+    positions = chosen.nonzero()[:, 1].view(-1, k)  # ascending
+    order = scores.gather(1, positions).argsort(dim=1, descending=True, stable=True)
+    return positions.gather(1, order)
 
 
 def best(

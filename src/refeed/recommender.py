@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import overload
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Int64
 from numpy.typing import NDArray
 
 from refeed.catalogue import Catalogue
-from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
+from refeed.errors import DataError, ModelError, UnknownIdError
 from refeed.model_folder import ModelFolder
-from refeed.ranking import SHRINK, best, cosines, shrunk, supported_scores
+from refeed.ranking import SHRINK, best, check_list, cosines, shrunk, supported_scores
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 
@@ -119,6 +120,19 @@ class Recommender:
         """The items, found by id or title."""
         return Catalogue(self.folder.item_ids, self.folder.titles)
 
+    def known_users(self, ids: Sequence[str]) -> Int64[np.ndarray, " ids"]:
+        """The positions in `histories` of users given by raw id.
+
+        Raises:
+            UnknownIdError: one isn't there (with close matches), or the histories have been removed.
+        """
+        user_ids = self.histories.user_ids
+        positions = user_ids.positions(ids)
+        unknown = list(dict.fromkeys(ids[at] for at in np.flatnonzero(positions < 0).tolist()))
+        if unknown:
+            raise UnknownIdError(_unknown_users(unknown, user_ids))
+        return positions
+
     @overload
     def predict(self, who: User, items: str, *, clip: bool = True) -> float: ...  # type: ignore[overload-overlap]  # a str is one item
     @overload
@@ -194,15 +208,15 @@ class Recommender:
         Raises:
             ConfigError: k below 1 or a negative shrink.
         """
-        _check_list(k, shrink)
+        check_list(k, shrink)
         histories, users = self._histories([who])
-        predictions = self.folder.model.predict_all(histories, users)[0].astype(np.float64)
+        predictions = self.folder.model.predict_all(histories, users)
         candidates = self._candidates(only, exclude)
         if not include_seen:
             user = int(users[0])
             candidates[histories.items[histories.indptr[user] : histories.indptr[user + 1]]] = False
-        scores = supported_scores(predictions, self.folder.item_counts, shrink)
-        ratings = self._clipped(predictions, clip=True)
+        scores = supported_scores(torch.from_numpy(predictions), self.folder.item_counts, shrink)[0].numpy()
+        ratings = self._clipped(predictions[0].astype(np.float64), clip=True)
         return [
             Recommendation(
                 item=self.item_ids[at],
@@ -211,7 +225,7 @@ class Recommender:
                 score=float(scores[at]),
                 support=int(self.folder.item_counts[at]),
             )
-            for at in best(scores, candidates, k).tolist()
+            for at in best(scores.astype(np.float64), candidates, k).tolist()
         ]
 
     def similar_items(self, item: str, k: int = 10, *, shrink: float = SHRINK) -> list[SimilarItem]:
@@ -230,7 +244,7 @@ class Recommender:
             ModelError: the model has no vectors of items.
             ConfigError: k below 1 or a negative shrink.
         """
-        _check_list(k, shrink)
+        check_list(k, shrink)
         vectors = self.folder.model.item_vectors()
         if vectors is None:
             raise ModelError(
@@ -267,7 +281,7 @@ class Recommender:
     def _histories(self, who: Sequence[User]) -> tuple[Ratings, Int64[np.ndarray, " users"]]:
         """Ratings in which the users are, and where in them."""
         if all(isinstance(user, str) for user in who):
-            return self.histories, self._known_positions([user for user in who if isinstance(user, str)])
+            return self.histories, self.known_users([user for user in who if isinstance(user, str)])
         if self.folder.model.axis == "item":
             raise UnknownIdError(
                 'this model is item-based (axis = "item"): it knows the users of its training ratings only, '
@@ -277,18 +291,10 @@ class Recommender:
         rows = [next(known) if isinstance(user, str) else self._row(user) for user in who]
         return self._gathered(rows), np.arange(len(who))
 
-    def _known_positions(self, ids: Sequence[str]) -> Int64[np.ndarray, " ids"]:
-        user_ids = self.histories.user_ids
-        positions = user_ids.positions(ids)
-        unknown = list(dict.fromkeys(ids[at] for at in np.flatnonzero(positions < 0).tolist()))
-        if unknown:
-            raise UnknownIdError(_unknown_users(unknown, user_ids))
-        return positions
-
     def _known_rows(self, ids: Sequence[str]) -> list[_Row]:
         if not ids:
             return []
-        indptr, items, values = self.histories.rows(self._known_positions(ids))
+        indptr, items, values = self.histories.rows(self.known_users(ids))
         cuts = indptr[1:-1]
         return list(zip(np.split(items.astype(np.int64), cuts), np.split(values, cuts), strict=True))
 
@@ -321,13 +327,6 @@ def _unknown_users(unknown: list[str], known: Ids) -> str:
         f"unknown user{'s' if len(unknown) > 1 else ''} {named}: not among the {len(known)} users of the "
         f"training ratings; {hint}for somebody new give their ratings"
     )
-
-
-def _check_list(k: int, shrink: float) -> None:
-    if k < 1:
-        raise ConfigError(f"k = {k}: a list has at least one item")
-    if not 0 <= shrink < float("inf"):
-        raise ConfigError(f"shrink = {shrink}: give a number of ratings, 0 or more")
 
 
 def _checked(name: str, rating: object, low: float, high: float) -> np.float32:

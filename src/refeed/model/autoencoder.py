@@ -27,7 +27,7 @@ ROWS_AT_ONCE = 1024  # in prediction: enough to keep the matrix products busy, l
 DEFAULT_DAMPING = (5.0, 3.0)  # of users and items, where there is nothing to choose it on
 
 _Parts = tuple[NDArray[np.float64], NDArray[np.float64]] | None
-_Outputs = Callable[[NDArray[np.int64]], tuple[Tensor, _Parts]]
+_Block = Callable[[NDArray[np.int64]], Tensor]
 
 
 class Autoencoder(nn.Module):
@@ -255,46 +255,42 @@ class Autoencoder(nn.Module):
             predicted[at * ROWS_AT_ONCE : at * ROWS_AT_ONCE + len(block)] = block.cpu().numpy()
         return predicted
 
-    @torch.no_grad()
     def predict_blocks(
         self, histories: Ratings, users: Int64[np.ndarray, " users"], size: int
     ) -> Iterator[Float32[Tensor, "block items"]]:
         """The rows of `predict_all`, `size` users at a time (see `InBlocks`)."""
-        outputs_of = self._by_columns(histories) if self.axis == "item" else self._by_rows(histories)
-        for first in range(0, len(users), size):
-            outputs, parts = outputs_of(users[first : first + size])
-            if parts is not None:
-                of_users, of_items = (torch.from_numpy(part).to(outputs) for part in parts)
-                outputs.add_(of_items).add_(of_users[:, None])
-            yield outputs.float()
+        block = self._by_columns(histories) if self.axis == "item" else self._by_rows(histories)
+        return (block(users[first : first + size]).float() for first in range(0, len(users), size))
 
-    def _by_rows(self, histories: Ratings) -> _Outputs:
-        def outputs(users: Int64[np.ndarray, " users"]) -> tuple[Tensor, _Parts]:
+    def _by_rows(self, histories: Ratings) -> _Block:
+        @torch.no_grad()
+        def block(users: Int64[np.ndarray, " users"]) -> Tensor:
             batch, levels = self.batch(histories, users)
-            return self.output(self.hidden(self.first_layer(batch))), levels.parts()
+            outputs = self.output(self.hidden(self.first_layer(batch)))
+            return _raised(outputs, levels.parts())
 
-        return outputs
+        return block
 
-    def _by_columns(self, histories: Ratings) -> _Outputs:
+    @torch.no_grad()
+    def _by_columns(self, histories: Ratings) -> _Block:
         """Of an item-based model: the items' last hidden layers once, then some columns (users) at a time."""
         rows = self.rows(histories)
-        hidden, of_items = [], []
-        of_users: NDArray[np.float64] | None = None
+        hidden, parts = [], []
         for first in range(0, rows.n_users, ROWS_AT_ONCE):
             batch, levels = self.batch(rows, np.arange(first, min(first + ROWS_AT_ONCE, rows.n_users)))
             hidden.append(self.hidden(self.first_layer(batch)))
-            if (parts := levels.parts()) is not None:
-                of_items.append(parts[0])
-                of_users = parts[1]
+            parts += [part for part in [levels.parts()] if part is not None]
         codes = torch.cat(hidden).t()
+        of_items = np.concatenate([of_rows for of_rows, _ in parts]) if parts else None
 
-        def outputs(users: Int64[np.ndarray, " users"]) -> tuple[Tensor, _Parts]:
+        @torch.no_grad()
+        def block(users: Int64[np.ndarray, " users"]) -> Tensor:
             some = torch.from_numpy(users).to(codes.device)
             products = torch.addmm(self.decode_b[-1][some, None], self.item_out_weight[some], codes)
-            parts = None if of_users is None else (of_users[users], np.concatenate(of_items))
-            return self._output_activation(products), parts
+            outputs = self._output_activation(products)
+            return _raised(outputs, None if of_items is None else (parts[0][1][users], of_items))
 
-        return outputs
+        return block
 
     def item_vectors(self) -> Float32[np.ndarray, "items width"] | None:
         """The decoder's row of each item; an item-based model, whose rows are users, has none."""
@@ -302,3 +298,11 @@ class Autoencoder(nn.Module):
             return None
         vectors: Float32[np.ndarray, "items width"] = self.item_out_weight.detach().cpu().float().numpy()
         return vectors
+
+
+def _raised(outputs: Float[Tensor, "users items"], parts: _Parts) -> Float[Tensor, "users items"]:
+    """The outputs, changed in place, plus what was taken off the users' and the items' ratings."""
+    if parts is not None:
+        of_users, of_items = (torch.from_numpy(part).to(outputs) for part in parts)
+        outputs.add_(of_items).add_(of_users[:, None])
+    return outputs
