@@ -107,8 +107,8 @@ class TrainConfig(_Strict):
         milestones: epochs, counted from 0, at which "steps" lowers the rate.
         gamma: the factor of "steps".
         warmup: updates over which the rate rises linearly from 0.
-        input_dropout: probability of hiding a rating from the input of a step (a denoising autoencoder:
-            Strub & Mary 2015); all are predicted.
+        input_dropout: in every step, a share of each user's ratings, drawn between 0 and this, is hidden from
+            the input (a denoising autoencoder: Strub & Mary 2015); all are predicted.
         kept_weight: weight, in the loss, of the ratings that the input shows, where some are hidden.
         batch: users a batch; "auto": a twentieth of the users, between 128 and 4096.
         drop_last: leave the last, partial batch of an epoch out (the published software does).

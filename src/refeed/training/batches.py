@@ -75,7 +75,10 @@ class Batches:
         if not dropped:
             return whole(self._model, self._rows, users[rows])
         # Drawn for the whole batch, so that the numbers don't depend on how many processes share it.
-        bounds = np.concatenate([[0], np.cumsum(self._rows.user_counts[users])])
-        draws = np.random.default_rng([self._config.seed, epoch, number]).random(bounds[-1])
-        kept = draws[bounds[rows.start] : bounds[rows.stop]] >= dropped
+        counts = self._rows.user_counts[users]
+        bounds = np.concatenate([[0], np.cumsum(counts)])
+        rng = np.random.default_rng([self._config.seed, epoch, number])
+        rates = np.repeat(rng.uniform(0, dropped, len(users)), counts)
+        mine = slice(bounds[rows.start], bounds[rows.stop])
+        kept = (rng.random(bounds[-1]) >= rates)[mine]
         return corrupted(self._model, self._rows, users[rows], kept, self._config.kept_weight)
