@@ -85,7 +85,8 @@ def supported_scores(
     levels = (predictions @ shares)[:, None]
     # As the weights are at most 1, the smaller of r̂ and level + (r̂ − level) · weight is the formula above,
     # in the fewest passes over users × items.
-    return torch.lerp(levels, predictions, weights).minimum(predictions)
+    scores = torch.lerp(levels, predictions, weights)
+    return torch.minimum(scores, predictions, out=scores)
 
 
 def best_of_each(scores: Float[Tensor, "users items"], k: int) -> Int64[Tensor, "users best"]:
