@@ -26,7 +26,7 @@ from refeed.recommender import Recommender
 __all__ = ["Lists", "Scored", "best_lists", "hide_seen", "rank", "score", "users_at_once"]
 
 _BLOCK = 7 << 20
-"""Predictions at a time. In float32 a bit less than 32 MB: for anything larger glibc asks the system for fresh
+"""Predictions at a time. In float32 a bit less than 32 MB: for more than that glibc asks for fresh
 pages every time, and touching those takes as long as the ranking."""
 _MEMORY = "512MB"  # for DuckDB
 
