@@ -58,7 +58,7 @@ def read(path: Path, text: str | bytes, columns: str | None = None) -> Ratings:
 
             {"ts": 200, "rating": -2, "item": "y", "user": "bob"}""",
         ),
-        ("a.csv.gz", gzip.compress(b"ann,x,4.5,100\nbob,y,-2,200\n")),
+        ("a.csv.gz", gzip.compress(b"ann,x,4.5,100\nbob,y,-2,200\n", mtime=0)),
         ("a[1]*.csv", "ann,x,4.5,100\nbob,y,-2,200\n"),
         ("it's.csv", "ann,x,4.5,100\nbob,y,-2,200\n"),
     ],
