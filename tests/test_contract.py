@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 from refeed.config import AutoencoderConfig, BiasConfig, Config, MeanConfig, TrainConfig
 from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
 from refeed.evaluation.evaluate import compare, evaluate
-from refeed.model.build import build_model
+from refeed.kinds import build_model
 from refeed.model_folder import ModelFolder
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings

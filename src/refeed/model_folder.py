@@ -31,7 +31,7 @@ from torch import Tensor
 from refeed.config import Config, config_from_toml
 from refeed.errors import ModelError
 from refeed.files import whole_file
-from refeed.model.build import build_model
+from refeed.kinds import build_model
 from refeed.model.interface import Model
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings

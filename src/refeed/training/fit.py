@@ -12,8 +12,8 @@ import torch
 
 from refeed.config import Config
 from refeed.errors import DataError, TrainingDivergedError
+from refeed.kinds import build_model
 from refeed.model.autoencoder import Autoencoder
-from refeed.model.build import build_model
 from refeed.model.dropout import Dropout
 from refeed.model.interface import Model
 from refeed.model_folder import binding, create_folder, save_weights, write_card, write_text
