@@ -19,6 +19,7 @@ from refeed.model_folder import ModelFolder
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.training.fit import fit
+from refeed.training.progress import reporting
 
 PROGRAM = """
 import sys
@@ -149,6 +150,25 @@ def test_ctrl_c_stops_after_the_batch_with_everything_saved(tmp_path: Path) -> N
     assert ModelFolder.load(tmp_path / "stopped", "last").config.train.epochs == 14
     finish(start(folder, tmp_path / "stopped", "resume"))
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+@pytest.mark.parametrize(
+    ("output_activation", "batch", "said"),
+    [
+        (True, 16, "re-feeds of 16 users: dense, as the output has an activation"),
+        (False, 16, "re-feeds of 16 users: collapsed, the cheaper one"),
+        (False, 8, "re-feeds of 8 users: dense, the cheaper one"),
+    ],
+)
+def test_the_way_of_refeeding_is_said_at_the_start(
+    tmp_path: Path, output_activation: bool, batch: int, said: str
+) -> None:
+    train, valid = simulated()
+    model = AutoencoderConfig(encoder=[12, 8], output_activation=output_activation)
+    config = Config(model=model, train=TrainConfig(epochs=1, batch=batch, refeed=1))
+    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+        fit(train, valid, config, tmp_path / "run", reporter=reporter)
+    assert said in (tmp_path / "said.txt").read_text().splitlines()
 
 
 def test_n_epochs_and_n_more_equal_2n(tmp_path: Path) -> None:

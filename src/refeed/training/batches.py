@@ -51,6 +51,11 @@ class Batches:
         automatic = min(max(len(self._users) // 20, 128), 4096)
         self._batch = automatic if config.batch == "auto" else config.batch
 
+    @property
+    def size(self) -> int:
+        """Users of a full batch."""
+        return min(self._batch, len(self._users))
+
     def __len__(self) -> int:
         """Batches an epoch; at least one, however few the users are."""
         full, rest = divmod(len(self._users), self._batch)

@@ -25,7 +25,7 @@ from refeed.training.optimizer import learning_rate, make_optimizer, set_learnin
 from refeed.training.progress import Reporter, silent
 from refeed.training.resume import check_same
 from refeed.training.runtime import Runtime, running
-from refeed.training.step import train_step
+from refeed.training.step import takes_collapsed_path, train_step
 from refeed.training.stopping import stopping
 
 __all__ = ["fit"]
@@ -291,3 +291,10 @@ def _say_facts(run: _Run, model: Autoencoder, batches: Batches) -> None:
         f"{len(run.train):,} ratings, {run.train.n_users:,} users, {run.train.n_items:,} items; "
         f"{parameters:,} parameters, {len(batches):,} batches an epoch; {run.runtime}"
     )
+    config = run.config.train
+    if config.refeed:
+        users = len(range(batches.size)[run.runtime.share(batches.size)])
+        path = "collapsed" if takes_collapsed_path(model, config, users) else "dense"
+        why = "the cheaper one" if model.linear_output else "as the output has an activation"
+        why = why if config.refeed_path == "auto" else "as set"
+        run.reporter.say(f"re-feeds of {users:,} users: {path}, {why}")

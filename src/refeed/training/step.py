@@ -11,7 +11,7 @@ from refeed.model.refeed import collapses, feed
 from refeed.training.example import Example
 from refeed.training.runtime import Runtime
 
-__all__ = ["train_step"]
+__all__ = ["takes_collapsed_path", "train_step"]
 
 
 def train_step(
@@ -45,7 +45,7 @@ def train_step(
     if not config.refeed:
         update(losses[0])
         return [losses[0].detach()]
-    collapsed = _collapsed(model, config, len(hidden))
+    collapsed = takes_collapsed_path(model, config, len(hidden))
     fed = feed(model, hidden, collapsed=collapsed)
     if config.refeed_label != "joint":
         update(losses[0])
@@ -65,7 +65,8 @@ def train_step(
     return [loss.detach() for loss in losses]
 
 
-def _collapsed(model: Autoencoder, config: TrainConfig, users: int) -> bool:
+def takes_collapsed_path(model: Autoencoder, config: TrainConfig, users: int) -> bool:
+    """Whether re-feeds of so many users are computed collapsed."""
     return collapses(model, users) if config.refeed_path == "auto" else config.refeed_path == "collapsed"
 
 
