@@ -110,6 +110,22 @@ def test_a_tied_decoder_must_mirror_the_encoder() -> None:
         AutoencoderConfig(encoder=[8, 4], decoder=[7], tied=True)
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("train.refeed_path=collapsed", "  together: refeed_path = collapsed needs a linear output"),
+        ("model.tied=true", "  model: a tied decoder mirrors the encoder: decoder must be"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_named_without_repeating_the_rest(
+    setting: str, said: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_recipe("deeprec-netflix-3m", ["model.decoder=[9]", setting])
+    assert str(error.value).splitlines()[1].startswith(said)
+    assert len(str(error.value)) < 300
+
+
 def test_an_unknown_kind_of_model_is_refused() -> None:
     with pytest.raises(ConfigError, match="kind"):
         config_from_toml('[model]\nkind = "oracle"\n', where="mine.toml")

@@ -238,4 +238,6 @@ def _line(problem: Mapping[str, Any]) -> str:
     path = [str(part) for part in problem["loc"] if part not in ("autoencoder", "bias", "mean")]
     if problem["type"] == "extra_forbidden":
         return f"  {'.'.join(path)}: there is no such key"
+    if problem["type"] == "value_error":  # ours, of several keys together: the message names them
+        return f"  {'.'.join(path) or 'together'}: {problem['ctx']['error']}"
     return f"  {'.'.join(path)} = {problem['input']!r}: {problem['msg']}"

@@ -194,9 +194,15 @@ def _checked(run: _Run, losses: list[torch.Tensor], share: Share, epoch: int, ra
     ]
     raise TrainingDivergedError(
         f"the loss became {together[0]:g} in epoch {epoch + 1}, batch {share.number + 1}, at learning rate "
-        f"{rate:g}; the weights of the last epoch are kept. Try "
-        + ", or ".join(hint for hint in hints if hint)
+        f"{rate:g}. {_kept(run, epoch)}. Try " + ", or ".join(hint for hint in hints if hint)
     )
+
+
+def _kept(run: _Run, epochs: int) -> str:
+    """What is left of a training that diverged."""
+    if epochs:
+        return f"{run.out} keeps the weights of epoch {epochs} and of the best one"
+    return f"No epoch was finished: remove {run.out}, or choose another --out"
 
 
 def _end_epoch(run: _Run, model: Autoencoder, batches: Batches, place: Place) -> None:
@@ -214,8 +220,8 @@ def _end_epoch(run: _Run, model: Autoencoder, batches: Batches, place: Place) ->
     }
     if valid_rmse is not None and not math.isfinite(valid_rmse):
         raise TrainingDivergedError(
-            f"the validation RMSE became {valid_rmse:g} after epoch {place.epoch + 1}; the weights of the "
-            f"epoch before are kept. Try a smaller rate (--set train.lr={config.lr / 5:.2g})"
+            f"the validation RMSE became {valid_rmse:g} after epoch {place.epoch + 1}. "
+            f"{_kept(run, place.epoch)}. Try a smaller rate (--set train.lr={config.lr / 5:.2g})"
         )
     run.reporter.end_epoch(metrics)
     place.metrics.append(metrics)
