@@ -460,3 +460,17 @@ def test_ctrl_c_ends_a_training_with_130_and_all_saved(tmp_path: Path) -> None:
 def test_the_default_recipe_is_simple() -> None:
     # Two files, as a recipe is one; when a better default comes, this goes.
     assert load_recipe("default") == load_recipe("simple")
+
+
+def test_a_place_that_cannot_be_written_is_named_without_a_traceback(refeed: Refeed, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "ratings.csv", users=3)
+    (tmp_path / "file").write_text("in the way")
+    code, out, err = refeed("prepare", table, "--out", tmp_path / "file" / "store")
+    assert (code, out) == (2, "")
+    assert (
+        err
+        == f"refeed: error: {tmp_path / 'file'}: File exists; expected a path that can be read or written\n"
+    )
+    code, _, err = refeed("train", table, "--recipe", "bias", "--out", tmp_path / "file" / "run")
+    assert code == 2
+    assert f"{tmp_path / 'file' / 'run'}: Not a directory" in err

@@ -51,8 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         app(args=argv, prog_name="refeed")
     except SystemExit as done:  # how typer ends, well or with a wrong option
         return int(done.code or 0)
-    except (UserError, OSError) as error:
+    except UserError as error:
         typer.echo(f"refeed: error: {error}", err=True)
+        return 2
+    except OSError as error:  # a full disk, a folder that can't be written, a file in a folder's place
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        typer.echo(f"refeed: error: {what}; expected a path that can be read or written", err=True)
         return 2
     return 0
 
