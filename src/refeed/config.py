@@ -20,6 +20,7 @@ __all__ = [
     "BiasConfig",
     "Config",
     "MeanConfig",
+    "RidgeConfig",
     "TrainConfig",
     "config_from_toml",
     "load_recipe",
@@ -78,6 +79,32 @@ class AutoencoderConfig(_Strict):
         return self
 
 
+class RidgeConfig(_Strict):
+    """The ridge autoencoder: a closed-form code, trained on exact leave-one-out errors.
+
+    Args:
+        width: of the code; "auto": 16, 24 below 600 thousand ratings or 32, by the number of ratings.
+        shrinkage: λ, the precision of the code's prior against that of a rating.
+        hidden: share of the ratings that the code does not see, drawn anew in every step.
+        noise: deviation of the noise that item vectors are multiplied by in every step.
+        prior_vectors: precision of the items' vectors V.
+        prior_users: precision of what users add to the items they rated, F; "auto": chosen on the validation
+            ratings (without these: 500).
+        prior_pulls: precision of what having rated an item says of a user, Y.
+        prior_bias: precision of the items' biases.
+    """
+
+    kind: Literal["ridge"] = "ridge"
+    width: Width | Literal["auto"] = "auto"
+    shrinkage: Annotated[float, Field(gt=0)] = 0.7
+    hidden: Probability = 0.2
+    noise: Annotated[float, Field(ge=0)] = 0.3
+    prior_vectors: Annotated[float, Field(ge=0)] = 1000.0
+    prior_users: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    prior_pulls: Annotated[float, Field(ge=0)] = 3.0
+    prior_bias: Annotated[float, Field(ge=0)] = 10.0
+
+
 class BiasConfig(_Strict):
     """Baseline: mean + damped user bias + damped item bias.
 
@@ -99,7 +126,7 @@ class TrainConfig(_Strict):
     """How a network is trained (paper section 3; reference-semantics of the published software).
 
     Args:
-        optimizer: "sgd" with momentum, or "adamw".
+        optimizer: "sgd" with momentum, "adamw" (decoupled weight decay), or "adam" (L2).
         lr: learning rate.
         momentum: of SGD.
         weight_decay: L2 for SGD, decoupled for AdamW; on all parameters, biases too.
@@ -113,6 +140,7 @@ class TrainConfig(_Strict):
         batch: users a batch; "auto": a twentieth of the users, between 128 and 4096.
         drop_last: leave the last, partial batch of an epoch out (the published software does).
         epochs: passes over the users.
+        steps: batches in all, instead of `epochs`.
         patience: stop after so many epochs without a better validation RMSE; 0: never.
         refeed: K, dense re-feeds a batch (paper section 2.2).
         refeed_label: what a re-feed is compared with: "output" (its own input; the paper), "ratings" (the
@@ -120,11 +148,12 @@ class TrainConfig(_Strict):
         refeed_path: how a re-feed is computed: "dense", "collapsed" (for a linear output layer; the same
             numbers, at a cost that does not grow with the batch), or "auto", the cheaper one.
         precision: of the weights and all arithmetic.
+        ensemble: how many models of different seeds to train; predictions are the means of theirs.
         seed: of the start, the order of the users and the dropout.
         checkpoint_minutes: also checkpoint within an epoch when so much time has passed.
     """
 
-    optimizer: Literal["sgd", "adamw"] = "sgd"
+    optimizer: Literal["sgd", "adamw", "adam"] = "sgd"
     lr: Annotated[float, Field(gt=0)] = 0.001
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -137,11 +166,13 @@ class TrainConfig(_Strict):
     batch: Annotated[int, Field(ge=1)] | Literal["auto"] = 128
     drop_last: bool = False
     epochs: Annotated[int, Field(ge=1)] = 100
+    steps: Annotated[int, Field(ge=1)] | None = None
     patience: Annotated[int, Field(ge=0)] = 0
     refeed: Annotated[int, Field(ge=0)] = 0
     refeed_label: Literal["output", "ratings", "joint"] = "output"
     refeed_path: Literal["auto", "dense", "collapsed"] = "auto"
     precision: Literal["float32", "float64"] = "float32"
+    ensemble: Annotated[int, Field(ge=1)] = 1
     seed: Annotated[int, Field(ge=0)] = 0
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
 
@@ -149,7 +180,7 @@ class TrainConfig(_Strict):
 class Config(_Strict):
     """A recipe, resolved: what `config.toml` of a model folder holds."""
 
-    model: Annotated[AutoencoderConfig | BiasConfig | MeanConfig, Field(discriminator="kind")]
+    model: Annotated[AutoencoderConfig | RidgeConfig | BiasConfig | MeanConfig, Field(discriminator="kind")]
     train: TrainConfig = TrainConfig()
 
     @model_validator(mode="after")
@@ -235,7 +266,7 @@ def _lay_over(table: dict[str, Any], setting: str) -> None:
 
 def _line(problem: Mapping[str, Any]) -> str:
     # The discriminator's value is part of pydantic's path; it is not a key that the user wrote.
-    path = [str(part) for part in problem["loc"] if part not in ("autoencoder", "bias", "mean")]
+    path = [str(part) for part in problem["loc"] if part not in ("autoencoder", "ridge", "bias", "mean")]
     if problem["type"] == "extra_forbidden":
         return f"  {'.'.join(path)}: there is no such key"
     if problem["type"] == "value_error":  # ours, of several keys together: the message names them

@@ -36,7 +36,16 @@ from refeed.model.interface import Model
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 
-__all__ = ["FORMAT", "ModelFolder", "binding", "create_folder", "save_weights", "write_card", "write_text"]
+__all__ = [
+    "FORMAT",
+    "ModelFolder",
+    "binding",
+    "check_absent",
+    "create_folder",
+    "save_weights",
+    "write_card",
+    "write_text",
+]
 
 FORMAT = "1"
 
@@ -102,8 +111,8 @@ class ModelFolder:
         )
 
 
-def create_folder(run: Path, config: Config, train: Ratings) -> None:
-    """Write all that is known before training: history/, items.parquet, config.toml and card.md.
+def check_absent(run: Path) -> None:
+    """Refuse to write over something.
 
     Raises:
         ModelError: the folder exists already.
@@ -112,6 +121,15 @@ def create_folder(run: Path, config: Config, train: Ratings) -> None:
         raise ModelError(
             f"{run} exists already; choose another --out, or go on with its training by --resume"
         )
+
+
+def create_folder(run: Path, config: Config, train: Ratings) -> None:
+    """Write all that is known before training: history/, items.parquet, config.toml and card.md.
+
+    Raises:
+        ModelError: the folder exists already.
+    """
+    check_absent(run)
     run.mkdir(parents=True, exist_ok=True)
     train.save(run / "history")
     _write_items(run / "items.parquet", train)

@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from refeed.config import AutoencoderConfig, TrainConfig
+from refeed.config import AutoencoderConfig, Config, TrainConfig
 from refeed.model.autoencoder import Autoencoder
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.training.batches import Batches
+from refeed.training.example import Example
+from refeed.training.learner import AutoencoderLearner
 from refeed.training.runtime import Runtime
 
 
-def batches(users: int, config: TrainConfig) -> Batches:
+def batches(users: int, config: TrainConfig) -> Batches[Example]:
     """Each user u rates the one item with 1 + u, and every fifth user rates nothing."""
     raters = np.array([u for u in range(users) if u % 5])
     known = Ratings.from_arrays(
@@ -22,11 +24,12 @@ def batches(users: int, config: TrainConfig) -> Batches:
         user_ids=Ids(f"u{u}" for u in range(users)),
         item_ids=Ids(["i"]),
     )
-    model = Autoencoder(AutoencoderConfig(encoder=[1]), 1)
-    return Batches(model, known, config, Runtime(torch.device("cpu")))
+    network = AutoencoderConfig(encoder=[1])
+    learner = AutoencoderLearner(Autoencoder(network, 1), Config(model=network, train=config), known)
+    return Batches(learner, config, Runtime(torch.device("cpu")))
 
 
-def seen(source: Batches, epoch: int, first: int = 0) -> list[list[float]]:
+def seen(source: Batches[Example], epoch: int, first: int = 0) -> list[list[float]]:
     return [share.example.targets.values.tolist() for share in source.epoch(epoch, first)]
 
 

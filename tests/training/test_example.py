@@ -3,13 +3,14 @@
 import numpy as np
 import torch
 
-from refeed.config import AutoencoderConfig, TrainConfig
+from refeed.config import AutoencoderConfig, Config, TrainConfig
 from refeed.model.autoencoder import Autoencoder
 from refeed.model.biases import Biases
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.training.batches import Batches
 from refeed.training.example import corrupted
+from refeed.training.learner import AutoencoderLearner
 from refeed.training.runtime import Runtime
 
 
@@ -59,8 +60,9 @@ def test_processes_hide_what_one_process_would_hide() -> None:
     config = TrainConfig(input_dropout=0.4, batch=16, seed=5)
     model = residual_model(known)
     cpu = torch.device("cpu")
-    alone = list(Batches(model, known, config, Runtime(cpu)).epoch(3))
-    shares = [list(Batches(model, known, config, Runtime(cpu, rank, 3)).epoch(3)) for rank in range(3)]
+    learner = AutoencoderLearner(model, Config(model=model.config, train=config), known)
+    alone = list(Batches(learner, config, Runtime(cpu)).epoch(3))
+    shares = [list(Batches(learner, config, Runtime(cpu, rank, 3)).epoch(3)) for rank in range(3)]
     for whole, *parts in zip(alone, *shares, strict=True):
         together = [part.example.inputs.items for part in parts]
         assert whole.example.inputs.items.tolist() == torch.cat(together).tolist()

@@ -1,55 +1,36 @@
 """The order of the users in an epoch, and the batches they make."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Int64
 
 from refeed.config import TrainConfig
-from refeed.model.autoencoder import Autoencoder
-from refeed.ratings.store import Ratings
-from refeed.training.example import Example, corrupted, whole
+from refeed.training.learner import Learner
 from refeed.training.runtime import Runtime
+from refeed.training.share import Share
 
-__all__ = ["Batches", "Share"]
+__all__ = ["Batches", "batch_size"]
 
-
-@dataclass(frozen=True)
-class Share:
-    """This process's share of a batch.
-
-    Args:
-        number: of the batch in its epoch, counted from 0.
-        example: the ratings of the share's users.
-        rows: which of the batch's users they are.
-        total: how many users the whole batch has.
-    """
-
-    number: int
-    example: Example
-    rows: slice
-    total: int
+E = TypeVar("E")
 
 
-class Batches:
+class Batches(Generic[E]):
     """All users with ratings, in an order that depends on (seed, epoch) alone: any place can be resumed.
 
     Args:
-        model: makes batches of its rows.
-        train: the training ratings.
+        learner: says what a batch of its rows teaches.
         config: batch size, seed, and whether to leave out the last partial batch.
         runtime: which share of each batch this process takes.
     """
 
-    def __init__(self, model: Autoencoder, train: Ratings, config: TrainConfig, runtime: Runtime) -> None:
-        self._model = model
-        self._rows = model.rows(train)
-        self._users: Int64[np.ndarray, " users"] = np.flatnonzero(self._rows.user_counts)
+    def __init__(self, learner: Learner[E], config: TrainConfig, runtime: Runtime) -> None:
+        self._learner = learner
+        self._users: Int64[np.ndarray, " users"] = np.flatnonzero(learner.rows.user_counts)
         self._config = config
         self._runtime = runtime
-        automatic = min(max(len(self._users) // 20, 128), 4096)
-        self._batch = automatic if config.batch == "auto" else config.batch
+        self._batch = batch_size(config, len(self._users))
 
     @property
     def size(self) -> int:
@@ -66,24 +47,17 @@ class Batches:
         """How many users an epoch trains on."""
         return min(len(self._users), len(self) * self._batch)
 
-    def epoch(self, epoch: int, first: int = 0) -> Iterator[Share]:
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Share[E]]:
         """The batches of an epoch, from the `first` on."""
         order = np.random.default_rng([self._config.seed, epoch]).permutation(self._users)
         for number in range(first, len(self)):
             start = number * self._batch
             users = order[start : start + self._batch]
             rows = self._runtime.share(len(users))
-            yield Share(number, self._example(epoch, number, users, rows), rows, len(users))
+            example = self._learner.example((self._config.seed, epoch, number), users, rows)
+            yield Share(number, example, rows, len(users))
 
-    def _example(self, epoch: int, number: int, users: Int64[np.ndarray, " users"], rows: slice) -> Example:
-        dropped = self._config.input_dropout
-        if not dropped:
-            return whole(self._model, self._rows, users[rows])
-        # Drawn for the whole batch, so that the numbers don't depend on how many processes share it.
-        counts = self._rows.user_counts[users]
-        bounds = np.concatenate([[0], np.cumsum(counts)])
-        rng = np.random.default_rng([self._config.seed, epoch, number])
-        rates = np.repeat(rng.uniform(0, dropped, len(users)), counts)
-        mine = slice(bounds[rows.start], bounds[rows.stop])
-        kept = (rng.random(bounds[-1]) >= rates)[mine]
-        return corrupted(self._model, self._rows, users[rows], kept, self._config.kept_weight)
+
+def batch_size(config: TrainConfig, users: int) -> int:
+    """Users a batch: as set, or a twentieth of them, between 128 and 4096."""
+    return min(max(users // 20, 128), 4096) if config.batch == "auto" else config.batch

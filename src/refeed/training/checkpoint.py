@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from refeed.errors import ModelError
 from refeed.files import whole_file
 
-__all__ = ["Place", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Place", "load_checkpoint", "place_of", "save_checkpoint"]
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass
@@ -27,16 +27,18 @@ class Place:
     """Where training stands.
 
     Args:
+        member: of an ensemble, counted from 0.
         epoch: the epoch to go on with, counted from 0.
         batch: the first batch of it that isn't done.
         loss: the sum of the losses of its batches that are done.
         users: how many users these had.
         seconds: the time they took.
         metrics: the lines of metrics.jsonl so far.
-        best_epoch: of the lowest validation RMSE, counted from 1 as in the metrics; 0: none yet.
+        best_epoch: of the member's lowest validation RMSE, counted from 1 as in the metrics; 0: none yet.
         best_rmse: that RMSE.
     """
 
+    member: int = 0
     epoch: int = 0
     batch: int = 0
     loss: float = 0.0
@@ -45,6 +47,11 @@ class Place:
     metrics: list[dict[str, int | float | None]] = field(default_factory=list)
     best_epoch: int = 0
     best_rmse: float = float("inf")
+
+    def finish_epoch(self) -> None:
+        """Move on to the next epoch."""
+        self.epoch, self.batch = self.epoch + 1, 0
+        self.loss, self.users, self.seconds = 0.0, 0, 0.0
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, place: Place) -> None:
@@ -60,7 +67,22 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     Raises:
         ModelError: there is none, it is damaged, or of another version.
     """
-    device = next(model.parameters()).device
+    state = _load(path, next(model.parameters()).device)
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return Place(**state["place"])
+
+
+def place_of(path: Path) -> Place:
+    """Where the training stands that a checkpoint was written in.
+
+    Raises:
+        ModelError: as `load_checkpoint`.
+    """
+    return Place(**_load(path, torch.device("cpu"))["place"])
+
+
+def _load(path: Path, device: torch.device) -> dict[str, Any]:
     try:
         saved = torch.load(path, map_location=device, weights_only=True)
         version, checksum, state = saved["format"], saved["checksum"], saved["state"]
@@ -81,9 +103,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         )
     if checksum != _digest(state):
         raise ModelError(f"{path} is damaged (its checksum differs); the training can't go on, start it anew")
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return Place(**state["place"])
+    return dict(state)
 
 
 def _digest(state: object) -> str:

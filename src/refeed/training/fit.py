@@ -6,26 +6,40 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from refeed.config import Config
+from refeed.config import AutoencoderConfig, Config, RidgeConfig, TrainConfig
 from refeed.errors import DataError, TrainingDivergedError
 from refeed.kinds import build_model
-from refeed.model.autoencoder import Autoencoder
-from refeed.model.dropout import Dropout
+from refeed.model.ensemble import Ensemble
 from refeed.model.interface import Model
-from refeed.model_folder import binding, create_folder, save_weights, write_card, write_text
+from refeed.model.intervals import Uncertain
+from refeed.model_folder import (
+    ModelFolder,
+    binding,
+    check_absent,
+    create_folder,
+    save_weights,
+    write_card,
+    write_text,
+)
 from refeed.ratings.pairs import Aligned, align_to
 from refeed.ratings.store import Ratings
-from refeed.training.batches import Batches, Share
-from refeed.training.checkpoint import Place, load_checkpoint, save_checkpoint
+from refeed.training.batches import Batches
+from refeed.training.calibrate import calibrate
+from refeed.training.checkpoint import Place, load_checkpoint, place_of, save_checkpoint
+from refeed.training.learner import AutoencoderLearner, make_learner
 from refeed.training.optimizer import learning_rate, make_optimizer, set_learning_rate
 from refeed.training.progress import Reporter, silent
-from refeed.training.resume import check_same
+from refeed.training.resume import resumed_config
+from refeed.training.ridge import RidgeLearner
 from refeed.training.runtime import Runtime, running
-from refeed.training.step import takes_collapsed_path, train_step
+from refeed.training.settle import settled
+from refeed.training.share import Share
+from refeed.training.step import takes_collapsed_path
 from refeed.training.stopping import stopping
 
 __all__ = ["fit"]
@@ -33,6 +47,7 @@ __all__ = ["fit"]
 USERS_AT_ONCE = 4096
 
 Metrics = dict[str, int | float | None]
+_AnyLearner = AutoencoderLearner | RidgeLearner
 
 
 def fit(
@@ -68,22 +83,25 @@ def fit(
         raise DataError("there is not a single training rating")
     with running() as runtime:
         reporter = reporter if runtime.rank == 0 else silent
-        run = _Run(out, config, train, _held_out(train, valid, reporter), runtime, reporter)
+        held_out = _held_out(train, valid, reporter)
         if resume:
-            check_same(out, config, train)
-        elif runtime.rank == 0:
+            config = resumed_config(out, config, train)
+        else:
+            check_absent(out)
+            config = settled(config, train, held_out, runtime, reporter)
+        run = _Run(out, config, train, held_out, runtime, reporter, [])
+        if not resume and runtime.rank == 0:
             create_folder(out, config, train)
         runtime.wait()
-        model = build_model(config, n_users=train.n_users, n_items=train.n_items)
-        if isinstance(model, Autoencoder):
-            _train(run, model, valid, resume=resume)
+        if isinstance(config.model, RidgeConfig | AutoencoderConfig):
+            _train_members(run, valid, resume=resume)
         else:
-            _solve(run, model, valid)
+            _solve(run, build_model(config, n_users=train.n_users, n_items=train.n_items), valid)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What stays the same during a training."""
+    """What stays the same during a training, and the members of the ensemble that are trained already."""
 
     out: Path
     config: Config
@@ -91,11 +109,19 @@ class _Run:
     held_out: Aligned | None
     runtime: Runtime
     reporter: Reporter
+    members: list[Model]
 
-    def save(self, name: str, model: torch.nn.Module) -> None:
+    def save(self, name: str, model: Model) -> None:
+        """Write weights; of an ensemble the members before, too, and this one in place of those to come."""
+        missing = self.config.train.ensemble - len(self.members)
+        if self.config.train.ensemble > 1:
+            model = Ensemble([*self.members, *[model] * missing])
+        if isinstance(model, Uncertain):
+            calibrate(model, self.train, self.held_out)
         if self.runtime.rank == 0:
             bound_to = binding(self.out, self.config, self.train)
-            save_weights(self.out / f"{name}.safetensors", model.state_dict(), bound_to)
+            weights = model.state_dict()  # type: ignore[attr-defined]
+            save_weights(self.out / f"{name}.safetensors", weights, bound_to)
 
     def save_metrics(self, metrics: list[Metrics]) -> None:
         if self.runtime.rank == 0:
@@ -118,54 +144,74 @@ def _solve(run: _Run, model: Model, valid: Ratings | None) -> None:
     }
     run.reporter.end_epoch(metrics)
     for name in ("model", "last"):
-        run.save(name, model)  # type: ignore[arg-type]
+        run.save(name, model)
     run.save_metrics([metrics])
 
 
-def _train(run: _Run, model: Autoencoder, valid: Ratings | None, *, resume: bool) -> None:
-    config, runtime = run.config.train, run.runtime
-    model.to(runtime.device)
-    optimizer = make_optimizer(model.parameters(), config)
-    place = Place()
-    if resume and (run.out / "resume.pt").exists():
-        place = load_checkpoint(run.out / "resume.pt", model, optimizer)
-    else:
-        model.fit_biases(run.train, valid)
-    batches = Batches(model, run.train, config, runtime)
-    _say_facts(run, model, batches)
+def _train_members(run: _Run, valid: Ratings | None, *, resume: bool) -> None:
+    """Train a network, or one after the other those of an ensemble."""
+    path = run.out / "resume.pt"
+    place = place_of(path) if resume and path.exists() else Place()
+    run.members.extend(_trained_members(run, place.member))
+    while True:
+        place = _train(run, place, valid, resume=resume)
+        run.runtime.wait()  # until the weights are written
+        if place.member + 1 == run.config.train.ensemble:
+            return
+        run.members[:] = _trained_members(run, place.member + 1)
+        place = Place(member=place.member + 1, metrics=place.metrics)
 
+
+def _trained_members(run: _Run, count: int) -> list[Model]:
+    """The first members of an ensemble, each at its best, from the model folder."""
+    if not count:
+        return []
+    ensemble = ModelFolder.load(run.out).model
+    if not isinstance(ensemble, Ensemble):
+        raise TypeError(f"{run.out} holds no ensemble")
+    return ensemble.to(run.runtime.device).each()[:count]
+
+
+def _train(run: _Run, place: Place, valid: Ratings | None, *, resume: bool) -> Place:
+    """Train one network to its end, from its start or from where it stopped."""
+    path, config = run.out / "resume.pt", _of_member(run.config, place.member)
+    learner = make_learner(config, run.train, valid, run.runtime.device)
+    optimizer = make_optimizer(learner.parameter_groups(), config.train)
+    if resume and path.exists() and place_of(path).member == place.member:
+        place = load_checkpoint(path, learner, optimizer)
+    batches: Batches[Any] = Batches(learner, config.train, run.runtime)
+    _say_facts(run, learner, batches, place)
     with stopping() as stop:
-        while place.epoch < config.epochs and not _patience_is_over(place, config.patience):
-            finished = _train_epoch(run, model, optimizer, batches, place, stop)
+        while not _is_over(place, config.train, len(batches)):
+            finished = _train_epoch(run, learner, optimizer, batches, place, stop)
             if not finished:
-                _save_and_stop(run, model, optimizer, place)
-            _end_epoch(run, model, batches, place)
-            if runtime.rank == 0:
-                save_checkpoint(run.out / "resume.pt", model, optimizer, place)
-    runtime.wait()
+                _save_and_stop(run, learner, optimizer, place)
+            _end_epoch(run, learner, batches, place)
+            if run.runtime.rank == 0:
+                save_checkpoint(path, learner, optimizer, place)
+    return place
 
 
 def _train_epoch(
     run: _Run,
-    model: Autoencoder,
+    learner: _AnyLearner,
     optimizer: torch.optim.Optimizer,
-    batches: Batches,
+    batches: Batches[Any],
     place: Place,
     stop: Callable[[], bool],
 ) -> bool:
     """Train on the rest of an epoch; False if the user stopped it."""
-    config, runtime = run.config.train, run.runtime
-    run.reporter.start_epoch(place.epoch, config.epochs, place.users, batches.users_an_epoch)
+    config, runtime = _of_member(run.config, place.member).train, run.runtime
+    run.reporter.start_epoch(place.epoch, _epochs(config, len(batches)), place.users, batches.users_an_epoch)
     generator = torch.Generator(runtime.device)
     saved = started = time.perf_counter()
-    model.train()
+    learner.train()
     for share in batches.epoch(place.epoch, place.batch):
         rate = learning_rate(config, place.epoch, share.number, len(batches))
         set_learning_rate(optimizer, rate)
-        # Drawn from the place alone, so that a resumed training goes on with the same masks.
+        # Drawn from the place alone, so that a resumed training goes on with the same numbers.
         generator.manual_seed(_mixed(config.seed, place.epoch, share.number))
-        dropout = Dropout(run.config.model.dropout, generator, share.rows, share.total)  # type: ignore[union-attr]
-        losses = train_step(model, share.example, optimizer, config, dropout, runtime)
+        losses = learner.step(share, optimizer, generator, runtime)
         place.loss += _checked(run, losses, share, place.epoch, rate)
         place.users += share.total
         place.batch = share.number + 1
@@ -174,13 +220,15 @@ def _train_epoch(
         run.reporter.advance(share.total)
         if runtime.total(int(stop())):
             return False
+        if config.steps is not None and _done(place, len(batches)) >= config.steps:
+            break
         if now - saved > 60 * config.checkpoint_minutes and runtime.rank == 0:
-            save_checkpoint(run.out / "resume.pt", model, optimizer, place)
+            save_checkpoint(run.out / "resume.pt", learner, optimizer, place)
             saved = time.perf_counter()
     return True
 
 
-def _checked(run: _Run, losses: list[torch.Tensor], share: Share, epoch: int, rate: float) -> float:
+def _checked(run: _Run, losses: list[torch.Tensor], share: Share[Any], epoch: int, rate: float) -> float:
     """The loss of the ratings, on all processes; an error if any loss of the batch isn't finite."""
     together = run.runtime.sum_tensor(torch.stack(losses)).tolist()
     if all(math.isfinite(loss) for loss in together):
@@ -205,18 +253,19 @@ def _kept(run: _Run, epochs: int) -> str:
     return f"No epoch was finished: remove {run.out}, or choose another --out"
 
 
-def _end_epoch(run: _Run, model: Autoencoder, batches: Batches, place: Place) -> None:
+def _end_epoch(run: _Run, learner: _AnyLearner, batches: Batches[Any], place: Place) -> None:
     """Evaluate, note the metrics, save the weights, and move on to the next epoch."""
     config = run.config.train
-    model.eval()
+    learner.eval()
+    model = learner.finished()
     valid_rmse = None if run.held_out is None else _rmse(run, model, run.held_out)
     metrics: Metrics = {
         "epoch": place.epoch + 1,
-        "train_rmse": math.sqrt(place.loss / len(batches)),
+        "train_rmse": math.sqrt(place.loss / place.batch),
         "valid_rmse": valid_rmse,
         "seconds": round(place.seconds, 3),
         "users_per_second": round(place.users / max(place.seconds, 1e-9), 1),
-        "lr": learning_rate(config, place.epoch, len(batches) - 1, len(batches)),
+        "lr": learning_rate(config, place.epoch, place.batch - 1, len(batches)),
     }
     if valid_rmse is not None and not math.isfinite(valid_rmse):
         raise TrainingDivergedError(
@@ -224,9 +273,8 @@ def _end_epoch(run: _Run, model: Autoencoder, batches: Batches, place: Place) ->
             f"{_kept(run, place.epoch)}. Try a smaller rate (--set train.lr={config.lr / 5:.2g})"
         )
     run.reporter.end_epoch(metrics)
-    place.metrics.append(metrics)
-    place.epoch, place.batch = place.epoch + 1, 0
-    place.loss, place.users, place.seconds = 0.0, 0, 0.0
+    place.metrics.append(metrics | ({"member": place.member + 1} if config.ensemble > 1 else {}))
+    place.finish_epoch()
     if valid_rmse is None or valid_rmse < place.best_rmse:
         place.best_epoch, place.best_rmse = place.epoch, valid_rmse or place.best_rmse
         run.save("model", model)
@@ -234,12 +282,13 @@ def _end_epoch(run: _Run, model: Autoencoder, batches: Batches, place: Place) ->
     run.save_metrics(place.metrics)
 
 
-def _save_and_stop(run: _Run, model: Autoencoder, optimizer: torch.optim.Optimizer, place: Place) -> None:
+def _save_and_stop(run: _Run, learner: _AnyLearner, optimizer: torch.optim.Optimizer, place: Place) -> None:
     if run.runtime.rank == 0:
-        save_checkpoint(run.out / "resume.pt", model, optimizer, place)
-        run.save("last", model)
-        if not place.best_epoch:
-            run.save("model", model)
+        save_checkpoint(run.out / "resume.pt", learner, optimizer, place)
+    model = learner.finished()
+    run.save("last", model)
+    if not (place.best_epoch or place.member):
+        run.save("model", model)
     run.reporter.say(
         f"stopped in epoch {place.epoch + 1} after batch {place.batch}; everything is saved, --resume goes on"
     )
@@ -265,8 +314,26 @@ def _train_rmse(model: Model, train: Ratings) -> float:
     return math.sqrt(error / len(train))
 
 
-def _patience_is_over(place: Place, patience: int) -> bool:
-    return patience > 0 and place.epoch - place.best_epoch >= patience
+def _done(place: Place, batches: int) -> int:
+    """Batches trained on since the start."""
+    return place.epoch * batches + place.batch
+
+
+def _epochs(config: TrainConfig, batches: int) -> int:
+    return config.epochs if config.steps is None else math.ceil(config.steps / batches)
+
+
+def _is_over(place: Place, config: TrainConfig, batches: int) -> bool:
+    patience_is_over = config.patience > 0 and place.epoch - place.best_epoch >= config.patience
+    return patience_is_over or place.epoch >= _epochs(config, batches)
+
+
+def _of_member(config: Config, member: int) -> Config:
+    """A member's config: the first one has the ensemble's seed, the others seeds drawn from it."""
+    if not member:
+        return config
+    seed = _mixed(config.train.seed, member, 0)
+    return config.model_copy(update={"train": config.train.model_copy(update={"seed": seed})})
 
 
 def _mixed(seed: int, epoch: int, batch: int) -> int:
@@ -291,16 +358,18 @@ def _held_out(train: Ratings, valid: Ratings | None, reporter: Reporter) -> Alig
     return pairs
 
 
-def _say_facts(run: _Run, model: Autoencoder, batches: Batches) -> None:
-    parameters = sum(parameter.numel() for parameter in model.parameters())
+def _say_facts(run: _Run, learner: _AnyLearner, batches: Batches[Any], place: Place) -> None:
+    parameters = sum(parameter.numel() for parameter in learner.parameters())
+    config = run.config.train
+    if config.ensemble > 1:
+        run.reporter.say(f"model {place.member + 1} of {config.ensemble}")
     run.reporter.say(
         f"{len(run.train):,} ratings, {run.train.n_users:,} users, {run.train.n_items:,} items; "
         f"{parameters:,} parameters, {len(batches):,} batches an epoch; {run.runtime}"
     )
-    config = run.config.train
-    if config.refeed:
+    if config.refeed and isinstance(learner, AutoencoderLearner):
         users = len(range(batches.size)[run.runtime.share(batches.size)])
-        path = "collapsed" if takes_collapsed_path(model, config, users) else "dense"
-        why = "the cheaper one" if model.linear_output else "as the output has an activation"
+        path = "collapsed" if takes_collapsed_path(learner.model, config, users) else "dense"
+        why = "the cheaper one" if learner.model.linear_output else "as the output has an activation"
         why = why if config.refeed_path == "auto" else "as set"
         run.reporter.say(f"re-feeds of {users:,} users: {path}, {why}")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,12 +12,20 @@ from refeed.config import TrainConfig
 __all__ = ["learning_rate", "make_optimizer", "set_learning_rate"]
 
 
-def make_optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
-    """SGD with momentum (the paper) or AdamW (Loshchilov & Hutter 2019), one fused pass over the weights."""
+def make_optimizer(
+    parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]], config: TrainConfig
+) -> torch.optim.Optimizer:
+    """The optimizer that the config names, one fused pass over the weights.
+
+    SGD with momentum (the paper), AdamW (Loshchilov & Hutter 2019) or Adam (Kingma & Ba 2015; decay is L2).
+    Groups of parameters may have weight decays of their own.
+    """
     if config.optimizer == "sgd":
         return torch.optim.SGD(
             parameters, config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
         )
+    if config.optimizer == "adam":
+        return torch.optim.Adam(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
     return torch.optim.AdamW(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
 
 
@@ -36,7 +45,8 @@ def learning_rate(config: TrainConfig, epoch: int, batch: int, batches: int) -> 
     if config.schedule == "steps":
         rate *= config.gamma ** sum(epoch >= milestone for milestone in config.milestones)
     if config.schedule == "cosine":
-        rate *= (1 + math.cos(math.pi * done / (config.epochs * batches))) / 2
+        total = config.steps or config.epochs * batches
+        rate *= (1 + math.cos(math.pi * done / total)) / 2
     return rate
 
 

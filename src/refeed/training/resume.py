@@ -8,14 +8,16 @@ from refeed.config import Config, config_from_toml
 from refeed.errors import ConfigError
 from refeed.model_folder import write_text
 from refeed.ratings.store import Ratings
+from refeed.training.settle import SETTLED
 
-__all__ = ["check_same"]
+__all__ = ["resumed_config"]
 
 
-def check_same(out: Path, config: Config, train: Ratings) -> None:
-    """Refuse to go on with other ratings or settings than the training in `out` began with.
+def resumed_config(out: Path, config: Config, train: Ratings) -> Config:
+    """The settings to go on with; refuse other ratings or settings than the training in `out` began with.
 
-    How long to train (`epochs`, `patience`) and how often to save may change.
+    How long to train (`epochs`, `steps`, `patience`) and how often to save may change. What is "auto" stays
+    what the ratings settled it to be.
 
     Raises:
         ConfigError: there is nothing to resume, or something else differs.
@@ -26,9 +28,15 @@ def check_same(out: Path, config: Config, train: Ratings) -> None:
             f"there is no training to resume in {out}; leave --resume out to start one "
             "(and remove the folder if it is there)"
         )
-    free = {"epochs", "patience", "checkpoint_minutes"}
+    free = {"epochs", "steps", "patience", "checkpoint_minutes"}
     before = config_from_toml(path.read_text(encoding="utf-8"), where=str(path)).model_dump()
-    after = config.model_dump()
+    after = {
+        section: {
+            key: before.get(section, {}).get(key) if key in SETTLED and value == "auto" else value
+            for key, value in table.items()
+        }
+        for section, table in config.model_dump().items()
+    }
     other = [
         f"{section}.{key} = {after[section].get(key)!r} (it was {before[section].get(key)!r})"
         for section in before
@@ -47,4 +55,6 @@ def check_same(out: Path, config: Config, train: Ratings) -> None:
         )
     ):
         raise ConfigError(f"{out} can't be resumed with other ratings than those it was started with")
-    write_text(path, config.to_toml())
+    going_on = Config.model_validate(after)
+    write_text(path, going_on.to_toml())
+    return going_on

@@ -1,0 +1,136 @@
+"""What the loop trains: parameters, the examples they learn from, and how one batch moves them."""
+
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from refeed.config import Config, RidgeConfig
+from refeed.kinds import build_member
+from refeed.model.autoencoder import Autoencoder
+from refeed.model.dropout import Dropout
+from refeed.model.interface import Model
+from refeed.ratings.store import Ratings
+from refeed.training.example import Example, corrupted, whole
+from refeed.training.ridge import RidgeLearner
+from refeed.training.runtime import Runtime
+from refeed.training.share import Share
+from refeed.training.step import train_step
+
+__all__ = ["AutoencoderLearner", "Learner", "make_learner"]
+
+E = TypeVar("E")
+
+
+@runtime_checkable
+class Learner(Protocol[E]):
+    """One network in training. It is an `nn.Module`, too: its state is what a checkpoint holds."""
+
+    rows: Ratings
+    """What is trained on: a row is a user (of an item-based model: an item)."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """What the optimizer moves."""
+        ...
+
+    def example(self, place: tuple[int, int, int], users: Int64[np.ndarray, " users"], mine: slice) -> E:
+        """What a batch of users teaches.
+
+        Args:
+            place: seed, epoch and batch: all that is random follows from it, for any number of processes.
+            users: of the whole batch, rows of `rows`.
+            mine: which of them are this process's share.
+        """
+        ...
+
+    def step(
+        self,
+        share: Share[E],
+        optimizer: torch.optim.Optimizer,
+        generator: torch.Generator,
+        runtime: Runtime,
+    ) -> list[Float[Tensor, ""]]:
+        """Learn from a batch; the loss of every pass, the first being the mean squared error of its ratings.
+
+        Args:
+            share: the batch.
+            optimizer: of `parameter_groups`.
+            generator: seeded by the place, so that a resumed training goes on with the same numbers.
+            runtime: the processes that share the batch.
+        """
+        ...
+
+    def finished(self) -> Model:
+        """The model as it stands (an `nn.Module`, too)."""
+        ...
+
+
+class AutoencoderLearner(nn.Module):
+    """The paper's autoencoder in training.
+
+    Args:
+        model: is trained itself; nothing is copied.
+        config: the model's and the training's.
+        train: the training ratings.
+    """
+
+    def __init__(self, model: Autoencoder, config: Config, train: Ratings) -> None:
+        super().__init__()
+        self.model, self.rows = model, model.rows(train)
+        self._config = config.train
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """All parameters alike."""
+        return [{"params": list(self.model.parameters())}]
+
+    def example(
+        self, place: tuple[int, int, int], users: Int64[np.ndarray, " users"], mine: slice
+    ) -> Example:
+        """The users' ratings, some of them hidden from the input if the config says so."""
+        dropped = self._config.input_dropout
+        if not dropped:
+            return whole(self.model, self.rows, users[mine])
+        # Drawn for the whole batch, so that the numbers don't depend on how many processes share it.
+        counts = self.rows.user_counts[users]
+        bounds = np.concatenate([[0], np.cumsum(counts)])
+        rng = np.random.default_rng(place)
+        rates = np.repeat(rng.uniform(0, dropped, len(users)), counts)
+        kept = (rng.random(bounds[-1]) >= rates)[bounds[mine.start] : bounds[mine.stop]]
+        return corrupted(self.model, self.rows, users[mine], kept, self._config.kept_weight)
+
+    def step(
+        self,
+        share: Share[Example],
+        optimizer: torch.optim.Optimizer,
+        generator: torch.Generator,
+        runtime: Runtime,
+    ) -> list[Float[Tensor, ""]]:
+        """An update from the ratings and one from each re-feed (`train_step`)."""
+        dropout = Dropout(self.model.config.dropout, generator, share.rows, share.total)
+        return train_step(self.model, share.example, optimizer, self._config, dropout, runtime)
+
+    def finished(self) -> Autoencoder:
+        """The network itself."""
+        return self.model
+
+
+def make_learner(
+    config: Config, train: Ratings, valid: Ratings | None, device: torch.device
+) -> AutoencoderLearner | RidgeLearner:
+    """A network at its start.
+
+    Args:
+        config: says which.
+        train: the training ratings.
+        valid: held-out ratings, on which a residual model's damping is chosen.
+        device: where to train.
+    """
+    if isinstance(config.model, RidgeConfig):
+        return RidgeLearner(config, train, device)
+    model = build_member(config, n_users=train.n_users, n_items=train.n_items)
+    if not isinstance(model, Autoencoder):
+        raise TypeError(f"a model of kind {config.model.kind} is not trained in steps")
+    model.fit_biases(train, valid)
+    return AutoencoderLearner(model.to(device), config, train)
