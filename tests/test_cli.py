@@ -457,9 +457,8 @@ def test_ctrl_c_ends_a_training_with_130_and_all_saved(tmp_path: Path) -> None:
     assert Recommender.load(run).predict("u1").shape == (len(Recommender.load(run).item_ids),)
 
 
-def test_the_default_recipe_is_simple() -> None:
-    # Two files, as a recipe is one; when a better default comes, this goes.
-    assert load_recipe("default") == load_recipe("simple")
+def test_the_default_recipe_is_the_ridge_autoencoder() -> None:
+    assert load_recipe("default").model.kind == "ridge"
 
 
 def test_a_place_that_cannot_be_written_is_named_without_a_traceback(refeed: Refeed, tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.torch import load, save
 
-from refeed.config import AutoencoderConfig, BiasConfig, Config, MeanConfig, TrainConfig
+from refeed.config import AutoencoderConfig, BiasConfig, Config, MeanConfig, RidgeConfig, TrainConfig
 from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
 from refeed.evaluation.evaluate import compare, evaluate
 from refeed.kinds import build_model
+from refeed.model.explaining import Explaining
 from refeed.model_folder import ModelFolder
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
@@ -20,6 +21,7 @@ from refeed.recommender import Recommender
 from refeed.training.fit import fit
 
 _SHORT = TrainConfig(optimizer="adamw", lr=0.01, batch=16, epochs=3)
+_STEPS = TrainConfig(optimizer="adam", lr=0.01, schedule="cosine", batch=16, steps=10)
 
 RECIPES = {
     "mean": Config(model=MeanConfig()),
@@ -38,6 +40,12 @@ RECIPES = {
         ),
         train=_SHORT,
     ),
+    "ridge": Config(model=RidgeConfig(width=3, prior_users=20.0, prior_vectors=40.0), train=_STEPS),
+    "ridge float64": Config(
+        model=RidgeConfig(width=3), train=_STEPS.model_copy(update={"precision": "float64"})
+    ),
+    "ensemble of ridges": Config(model=RidgeConfig(width=3), train=_STEPS.model_copy(update={"ensemble": 3})),
+    "ensemble": Config(model=AutoencoderConfig(encoder=[8]), train=_SHORT.model_copy(update={"ensemble": 2})),
     "item-based": Config(
         model=AutoencoderConfig(axis="item", encoder=[8], target="residual", output_activation=False),
         train=_SHORT,
@@ -335,6 +343,59 @@ def test_similar_items_are_sorted_or_refused_by_name(recommender: Recommender) -
     assert "item 3" not in {line.item for line in lines}
     assert [line.score for line in lines] == sorted((line.score for line in lines), reverse=True)
     assert all(-1 - 1e-6 <= line.similarity <= 1 + 1e-6 for line in lines)
+
+
+def test_an_explanation_adds_up_or_is_refused_by_name(recommender: Recommender) -> None:
+    if (
+        not isinstance(recommender.folder.model, Explaining)
+        or recommender.folder.config.model.kind != "ridge"
+    ):
+        with pytest.raises(ModelError, match="no sum"):
+            recommender.explain("user 7", "item 3")
+        return
+    for who in ("user 7", f"user {SILENT}", {"item 3": 4.0, "item 5": 1.0}, {}):
+        explanation = recommender.explain(who, "item 9")
+        rated = (
+            who if isinstance(who, dict) else recommender.histories.rows(recommender.known_users([who]))[1]
+        )
+        assert len(explanation.parts) == len(rated)
+        together = explanation.level + sum(part.adds for part in explanation.parts)
+        assert together == pytest.approx(recommender.predict(who, "item 9", clip=False), abs=1e-5)
+        assert explanation.prediction == pytest.approx(together, abs=1e-9)
+
+
+def test_intervals_hold_the_prediction_and_grow_with_coverage_or_are_refused_by_name(
+    recommender: Recommender,
+) -> None:
+    users, items = ["user 7", "user 8", "user 0"], ["item 3", "item 9", "item 11"]
+    if recommender.folder.config.model.kind != "ridge":
+        with pytest.raises(ModelError, match="how sure"):
+            recommender.intervals(users, items, 0.9)
+        with pytest.raises(ModelError, match="how sure"):
+            recommender.recommend("user 7", cautious=1)
+        return
+    predictions = recommender.predict(users, items, clip=False)
+    narrow, wide = (recommender.intervals(users, items, coverage, clip=False) for coverage in (0.5, 0.9))
+    assert (wide[0] < narrow[0]).all()
+    assert (narrow[0] < narrow[1]).all()
+    assert (narrow[1] < wide[1]).all()
+    assert ((wide[0] < predictions) & (predictions < wide[1])).all()
+    low, high = recommender.folder.scale
+    clipped = recommender.intervals(users, items, 0.99)
+    assert low <= clipped[0].min() <= clipped[1].max() <= high
+    with pytest.raises(ConfigError, match="interval = 1"):
+        recommender.intervals(users, items, 1.0)
+
+
+def test_caution_keeps_to_what_is_sure(recommender: Recommender) -> None:
+    if recommender.folder.config.model.kind != "ridge":
+        pytest.skip("only models that know how sure they are can be cautious")
+    bold, cautious = (recommender.recommend("user 7", k=ITEMS, cautious=much) for much in (0, 2))
+    assert {line.item: line.rating for line in bold} == {line.item: line.rating for line in cautious}
+    scores = {line.item: line.score for line in bold}
+    assert all(line.score < scores[line.item] for line in cautious)
+    with pytest.raises(ConfigError, match="cautious = -1"):
+        recommender.recommend("user 7", cautious=-1)
 
 
 def test_an_unknown_user_or_item_is_named_with_close_matches(recommender: Recommender) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from refeed.config import Config, load_recipe
+    from refeed.explanation import Explanation
     from refeed.model_folder import ModelFolder
     from refeed.ratings.sample import load_sample
     from refeed.ratings.store import Ratings
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Config",
+    "Explanation",
     "ModelFolder",
     "Ratings",
     "Recommendation",
@@ -26,6 +28,7 @@ __all__ = [
 
 _HOMES = {
     "Config": "refeed.config",
+    "Explanation": "refeed.explanation",
     "ModelFolder": "refeed.model_folder",
     "Ratings": "refeed.ratings.store",
     "Recommendation": "refeed.recommender",

@@ -263,6 +263,10 @@ def predict(
     *,
     out: Annotated[Path, typer.Option(help="File to write: .csv, .tsv or .parquet.")],
     clip: Annotated[bool, typer.Option(help="Keep within the scale of the training ratings.")] = True,
+    interval: Annotated[
+        float | None,
+        typer.Option(help="Also low and high, between which this share of such ratings lies, as 0.9."),
+    ] = None,
 ) -> None:
     """Predict the rating of each pair of a user and an item.
 
@@ -272,7 +276,7 @@ def predict(
     from refeed.inputs import predict_table
     from refeed.recommender import Recommender
 
-    done = predict_table(Recommender.load(run), pairs, out, clip=clip)
+    done = predict_table(Recommender.load(run), pairs, out, clip=clip, interval=interval)
     typer.echo(str(done), err=True)
 
 
@@ -296,6 +300,10 @@ def recommend(
     exclude: Annotated[
         list[str] | None, typer.Option(metavar="ITEM", help="Leave this out; repeatable.")
     ] = None,
+    cautious: Annotated[
+        float,
+        typer.Option(help="Deviations of each prediction to take off before ranking: prefers what is sure."),
+    ] = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Recommend items to a user, or to anyone by their ratings.
@@ -308,12 +316,46 @@ def recommend(
     _check_one(required=True, user=user, rate=rate or None, history=history)
     who = user if user is not None else read_history(history) if history else parse_ratings(rate or [])
     lines = Recommender.load(run).recommend(
-        who, k, include_seen=include_seen, only=only or None, exclude=exclude or None
+        who,
+        k,
+        include_seen=include_seen,
+        only=only or None,
+        exclude=exclude or None,
+        cautious=cautious,
     )
     if as_json:
         _print_json({"recommendations": [asdict(line) for line in lines]})
     else:
         typer.echo(_table(lines))
+
+
+@app.command()
+def explain(
+    run: Run,
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="An id or a title.", show_default=False)],
+    *,
+    user: Annotated[str | None, typer.Option(metavar="ID", help="A user of the training ratings.")] = None,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ITEM=VALUE", help="A rating of anyone's, by id or title; repeatable."),
+    ] = None,
+    history: Annotated[
+        Path | None, typer.Option(help="Anyone's ratings: a table with the columns item and rating.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="How many ratings to show; the rest is one line.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a prediction is what it is: the item's level, and what each rating of the person adds."""
+    from refeed.inputs import parse_ratings, read_history
+    from refeed.recommender import Recommender
+
+    _check_one(required=True, user=user, rate=rate or None, history=history)
+    who = user if user is not None else read_history(history) if history else parse_ratings(rate or [])
+    explanation = Recommender.load(run).explain(who, item)
+    if as_json:
+        _print_json(asdict(explanation))
+    else:
+        typer.echo(explanation.table(k))
 
 
 @app.command()

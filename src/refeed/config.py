@@ -83,13 +83,13 @@ class RidgeConfig(_Strict):
     """The ridge autoencoder: a closed-form code, trained on exact leave-one-out errors.
 
     Args:
-        width: of the code; "auto": 16, 24 below 600 thousand ratings or 32, by the number of ratings.
+        width: of the code; "auto": 24 below 200 thousand ratings, 32 below 600 thousand, else 48.
         shrinkage: λ, the precision of the code's prior against that of a rating.
         hidden: share of the ratings that the code does not see, drawn anew in every step.
         noise: deviation of the noise that item vectors are multiplied by in every step.
-        prior_vectors: precision of the items' vectors V.
+        prior_vectors: precision of the items' vectors V; "auto": twice that of F.
         prior_users: precision of what users add to the items they rated, F; "auto": chosen on the validation
-            ratings (without these: 500).
+            ratings; without these, or with very many ratings, by the number of ratings.
         prior_pulls: precision of what having rated an item says of a user, Y.
         prior_bias: precision of the items' biases.
     """
@@ -99,7 +99,7 @@ class RidgeConfig(_Strict):
     shrinkage: Annotated[float, Field(gt=0)] = 0.7
     hidden: Probability = 0.2
     noise: Annotated[float, Field(ge=0)] = 0.3
-    prior_vectors: Annotated[float, Field(ge=0)] = 1000.0
+    prior_vectors: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     prior_users: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     prior_pulls: Annotated[float, Field(ge=0)] = 3.0
     prior_bias: Annotated[float, Field(ge=0)] = 10.0

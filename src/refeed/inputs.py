@@ -1,6 +1,6 @@
 """What a person hands to a trained model: a few ratings by hand, a history table, pairs to predict."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,8 +135,12 @@ class PredictedPairs:
         )
 
 
-def predict_table(recommender: Recommender, pairs: Path, out: Path, *, clip: bool = True) -> PredictedPairs:
+def predict_table(
+    recommender: Recommender, pairs: Path, out: Path, *, clip: bool = True, interval: float | None = None
+) -> PredictedPairs:
     """Predict each (user, item) row of a table, and write user, item, prediction in the same order.
+
+    With `interval` there are two more columns, low and high.
 
     A row whose user or item is unknown stays, with an empty prediction, and is counted.
 
@@ -145,10 +149,13 @@ def predict_table(recommender: Recommender, pairs: Path, out: Path, *, clip: boo
         pairs: a table with the columns user and item (CSV, TSV, JSONL or Parquet); items by id or title.
         out: where to write; .csv, .tsv or .parquet. Whole or absent; a file there is replaced.
         clip: keep within the scale of the training ratings.
+        interval: the share of ratings that is to lie between low and high, from 0.01 to 0.99; None: no such.
 
     Raises:
         DataError: no such table, a missing column, or another suffix.
         UnknownIdError: the histories of the training users have been removed from the model.
+        ConfigError: another interval.
+        ModelError: an interval, of a kind of model that does not know how sure it is.
     """
     options = writer(out)
     known_users = recommender.histories.user_ids
@@ -156,12 +163,15 @@ def predict_table(recommender: Recommender, pairs: Path, out: Path, *, clip: boo
     users = known_users.positions(user for user, _ in rows)
     items = recommender.catalogue.known_positions(item for _, item in rows)
     known = np.flatnonzero((users >= 0) & (items >= 0)).tolist()
-    predictions = np.full(len(rows), np.nan)
+    names = ("prediction",) if interval is None else ("prediction", "low", "high")
+    columns = {name: np.full(len(rows), np.nan) for name in names}
     if known:
-        predictions[known] = recommender.predict(
-            [rows[at][0] for at in known], [rows[at][1] for at in known], clip=clip
-        )
-    _write(out, options, rows, predictions)
+        who, what = [rows[at][0] for at in known], [rows[at][1] for at in known]
+        columns["prediction"][known] = recommender.predict(who, what, clip=clip)
+        if interval is not None:
+            ends = recommender.intervals(who, what, interval, clip=clip)
+            columns["low"][known], columns["high"][known] = ends
+    _write(out, options, rows, columns)
     return PredictedPairs(
         pairs=len(rows),
         unknown_users=int(np.count_nonzero(users < 0)),
@@ -211,20 +221,21 @@ def _columns(path: Path, there: list[str], wanted: tuple[str, ...]) -> list[str]
 
 
 def _write(
-    out: Path, options: str, rows: list[tuple[str, ...]], predictions: Float64[np.ndarray, " rows"]
+    out: Path,
+    options: str,
+    rows: list[tuple[str, ...]],
+    numbers: Mapping[str, Float64[np.ndarray, " rows"]],
 ) -> None:
-    columns: dict[str, np.ndarray[tuple[int], np.dtype[Any]]] = {"prediction": predictions}
+    columns: dict[str, np.ndarray[tuple[int], np.dtype[Any]]] = dict(numbers)
     for at, name in enumerate(("user", "item")):
         columns[name] = np.empty(len(rows), dtype=np.object_)
         columns[name][:] = [row[at] for row in rows]
+    filled = ", ".join(f"CASE WHEN NOT isnan({name}) THEN {name} END AS {name}" for name in numbers)
     with whole_file(out) as beside, duckdb.connect() as db:
         db.register("predicted", columns)
         db.execute(f"""
-            COPY (
-                SELECT nullif("user", '') AS "user", nullif(item, '') AS item,
-                    CASE WHEN NOT isnan(prediction) THEN prediction END AS prediction
-                FROM predicted
-            ) TO '{str(beside).replace("'", "''")}' ({options})
+            COPY (SELECT nullif("user", '') AS "user", nullif(item, '') AS item, {filled} FROM predicted)
+            TO '{str(beside).replace("'", "''")}' ({options})
         """)
 
 

@@ -12,7 +12,10 @@ from jaxtyping import Bool, Int64
 from numpy.typing import NDArray
 
 from refeed.catalogue import Catalogue
-from refeed.errors import DataError, ModelError, UnknownIdError
+from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
+from refeed.explanation import Explanation, Part
+from refeed.model.explaining import Explaining
+from refeed.model.intervals import LEVELS, Uncertain, interval
 from refeed.model_folder import ModelFolder
 from refeed.ranking import SHRINK, best, check_list, cosines, shrunk, supported_scores
 from refeed.ratings.ids import Ids
@@ -185,6 +188,7 @@ class Recommender:
         only: Sequence[str] | None = None,
         exclude: Sequence[str] | None = None,
         shrink: float = SHRINK,
+        cautious: float = 0.0,
     ) -> list[Recommendation]:
         """The k best items for a user that they have not rated, best first; fewer if there are no more.
 
@@ -204,18 +208,22 @@ class Recommender:
             only: choose among these items alone (ids or titles).
             exclude: leave these out (ids or titles).
             shrink: ratings at which half of an item's advantage counts; 0 ranks by the plain prediction.
+            cautious: deviations of the prediction itself (not of the ratings around it) to take off before
+                ranking, at least 0: the less is known of the person as to an item, the lower it comes.
 
         Raises:
-            ConfigError: k below 1 or a negative shrink.
+            ConfigError: k below 1, a negative shrink or a negative caution.
+            ModelError: cautious, of a kind of model that does not know how sure it is.
         """
         check_list(k, shrink)
         histories, users = self._histories([who])
         predictions = self.folder.model.predict_all(histories, users)
+        trusted = predictions if cautious == 0 else predictions - self._doubts(histories, users, cautious)
         candidates = self._candidates(only, exclude)
         if not include_seen:
             user = int(users[0])
             candidates[histories.items[histories.indptr[user] : histories.indptr[user + 1]]] = False
-        scores = supported_scores(torch.from_numpy(predictions), self.folder.item_counts, shrink)[0].numpy()
+        scores = supported_scores(torch.from_numpy(trusted), self.folder.item_counts, shrink)[0].numpy()
         ratings = self._clipped(predictions[0].astype(np.float64), clip=True)
         return [
             Recommendation(
@@ -227,6 +235,74 @@ class Recommender:
             )
             for at in best(scores.astype(np.float64), candidates, k).tolist()
         ]
+
+    def explain(self, who: User, item: str) -> Explanation:
+        """Why the prediction for an item is what it is: its level, and what each of the user's ratings adds.
+
+        Args:
+            who: raw id of a user, or a mapping of ratings.
+            item: raw id or title.
+
+        Raises:
+            ModelError: predictions of this kind of model are no sums.
+        """
+        model = self.folder.model
+        if not isinstance(model, Explaining):
+            raise ModelError(
+                f"a prediction of a model of kind {self.folder.config.model.kind} is no sum of parts; train "
+                "one of kind ridge (the default recipe) for explanations"
+            )
+        histories, users = self._histories([who])
+        (position,) = self.catalogue.positions([item])
+        level, adds = model.explain(histories, int(users[0]), int(position))
+        _, items, values = histories.rows(users)
+        parts = [
+            Part(self.item_ids[at], self.catalogue.title(at), float(value), float(added))
+            for at, value, added in zip(items.tolist(), values, adds, strict=True)
+        ]
+        return Explanation.of(self.item_ids[int(position)], self.catalogue.title(int(position)), level, parts)
+
+    def intervals(
+        self, who: User | Sequence[User], items: Sequence[str], coverage: float, *, clip: bool = True
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where a share of such ratings lies: the lower and the upper ends, `[pairs]` each.
+
+        They are calibrated on the validation ratings of the training (without these, on its leave-one-out
+        errors); where future ratings are like these, `coverage` of them lie within.
+
+        Args:
+            who: a user and their items, or a sequence of users as long as the items, read as pairs.
+            items: raw ids or titles.
+            coverage: the share, from 0.01 to 0.99.
+            clip: keep within the scale of the training ratings.
+
+        Raises:
+            ConfigError: another coverage.
+            DataError: sequences of different lengths.
+            ModelError: this kind of model does not know how sure it is.
+        """
+        model = self._uncertain()
+        histories, users = self._histories([who] if isinstance(who, str | Mapping) else who)
+        positions = self.catalogue.positions(items)
+        if isinstance(who, str | Mapping):
+            users = np.repeat(users, len(positions))
+        if len(users) != len(positions):
+            raise DataError(
+                f"{len(users)} users and {len(positions)} items: a sequence of users needs as many items, "
+                "for it is read as pairs"
+            )
+        predictions = model.predict(histories, users, positions)
+        low, high = interval(model, predictions, model.spreads(histories, users, positions), coverage)
+        return self._clipped(low, clip=clip), self._clipped(high, clip=clip)
+
+    def _uncertain(self) -> Uncertain:
+        model = self.folder.model
+        if not (isinstance(model, Uncertain) and bool(model.quantiles.any())):
+            raise ModelError(
+                f"a model of kind {self.folder.config.model.kind} does not know how sure it is; train one of "
+                "kind ridge (the default recipe) for intervals"
+            )
+        return model
 
     def similar_items(self, item: str, k: int = 10, *, shrink: float = SHRINK) -> list[SimilarItem]:
         """The k items most like one, best first; the item itself is left out.
@@ -264,6 +340,21 @@ class Recommender:
             )
             for at in best(scores, np.arange(len(scores)) != position, k).tolist()
         ]
+
+    def _doubts(
+        self, histories: Ratings, users: Int64[np.ndarray, " one"], cautious: float
+    ) -> NDArray[np.float32]:
+        """So many deviations of one user's predictions; σ is that of the errors' middle two thirds."""
+        if not 0 <= cautious < float("inf"):
+            raise ConfigError(f"cautious = {cautious}: give a number of deviations, 0 or more")
+        model = self._uncertain()
+        everything = np.arange(len(self.item_ids))
+        spreads = model.spreads(histories, np.repeat(users, len(everything)), everything)
+        low, high = np.interp([0.16, 0.84], LEVELS, model.quantiles.cpu().numpy())
+        doubts: NDArray[np.float32] = (
+            cautious * (high - low) / 2 * np.sqrt(np.square(spreads) - 1).clip(min=0)
+        ).astype(np.float32)
+        return doubts
 
     def _clipped(self, ratings: NDArray[np.float64], *, clip: bool) -> NDArray[np.float64]:
         return np.clip(ratings, *self.folder.scale) if clip else ratings

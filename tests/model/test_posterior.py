@@ -35,7 +35,7 @@ class Users:
             pull=self.pulls.sum(dim=1),
             precision=self.precision,
         )
-        return leave_one_out(code, self.vectors, self.values, self.shown, self.pulls)
+        return leave_one_out(code, self.vectors, self.values, self.shown, self.pulls)[0]
 
     def refitted(self, user: int, place: int) -> float:
         """The code fitted again without the rating at a place, and what it predicts there."""
@@ -92,9 +92,10 @@ def test_a_rating_that_alone_decides_a_direction_stays_finite_in_float32() -> No
     values = torch.ones(1, WIDTH)
     pulls = torch.zeros(1, WIDTH, WIDTH)
     code = posterior(vectors, values, pull=pulls.sum(dim=1), precision=torch.full((1, WIDTH), 1e-3))
-    predicted = leave_one_out(code, vectors, values, values, pulls)
+    predicted, leverages = leave_one_out(code, vectors, values, values, pulls)
     (gradient,) = torch.autograd.grad((predicted - values).square().sum(), vectors)
     assert torch.isfinite(predicted).all()
+    assert torch.isfinite(leverages).all()
     assert torch.isfinite(gradient).all()
 
 

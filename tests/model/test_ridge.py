@@ -1,9 +1,10 @@
 """The ridge autoencoder at work, against the formulas written out for one user at a time."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from refeed.config import RidgeConfig
 from refeed.model.ridge import RidgeAutoencoder
@@ -44,7 +45,7 @@ def model(histories: Ratings) -> RidgeAutoencoder:
     return model
 
 
-def by_hand(model: RidgeAutoencoder, histories: Ratings, user: int) -> tuple[NDArray[np.float64], ...]:
+def by_hand(model: RidgeAutoencoder, histories: Ratings, user: int) -> tuple[Any, Any, Any]:
     """Predictions of all items, and A⁻¹, straight from the formulas at the head of model/ridge.py."""
     _, items, values = histories.rows(np.array([user]))
     x = np.column_stack([model.vectors.numpy(), np.full(ITEMS, 0.4)])

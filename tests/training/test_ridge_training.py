@@ -34,7 +34,7 @@ def ratings() -> Ratings:
 
 def learner(train: Ratings, *, hidden: float = 0.0, noise: float = 0.0) -> RidgeLearner:
     """In float64, with all parameters moved off their start."""
-    model = RidgeConfig(width=WIDTH, hidden=hidden, noise=noise, prior_users=500.0)
+    model = RidgeConfig(width=WIDTH, hidden=hidden, noise=noise, prior_users=500.0, prior_vectors=1000.0)
     config = Config(model=model, train=TrainConfig(precision="float64"))
     made = RidgeLearner(config, train, CPU)
     random = torch.Generator().manual_seed(1)
@@ -160,4 +160,4 @@ def test_what_was_planted_is_found_almost_to_the_noise(tmp_path: Path) -> None:
         fit(train, None, load_recipe(name, settings), tmp_path / name)
         folder = ModelFolder.load(tmp_path / name)
         errors[name] = evaluate(folder.model, train, test, scale=folder.scale).rmse.value
-    assert errors["default"] < 1.15 * noise < errors["bias"]
+    assert errors["default"] < 1.25 * noise < errors["bias"]

@@ -9,6 +9,7 @@ from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
 
 from refeed.errors import ModelError
+from refeed.model.explaining import Explaining
 from refeed.model.interface import Model, predict_blocks
 from refeed.model.intervals import LEVELS, Uncertain
 from refeed.ratings.store import Ratings
@@ -68,6 +69,22 @@ class Ensemble(nn.Module):
         """The members' vectors side by side; None if they have none."""
         vectors = [member.item_vectors() for member in self.each()]
         return None if vectors[0] is None else np.concatenate(vectors, axis=1)  # type: ignore[arg-type]
+
+    def explain(
+        self, histories: Ratings, user: int, item: int
+    ) -> tuple[float, Float64[np.ndarray, " ratings"]]:
+        """The means of the members' levels and parts (see `Explaining`).
+
+        Raises:
+            ModelError: the members' predictions are no sums.
+        """
+        each = [
+            member.explain(histories, user, item) for member in self.each() if isinstance(member, Explaining)
+        ]
+        if not each:
+            raise ModelError("a prediction of this kind of model is no sum; train a ridge autoencoder")
+        parts: Float64[np.ndarray, " ratings"] = np.mean([parts for _, parts in each], axis=0)
+        return float(np.mean([level for level, _ in each])), parts
 
     def spreads(
         self, histories: Ratings, users: Int64[np.ndarray, " pairs"], items: Int64[np.ndarray, " pairs"]

@@ -65,14 +65,16 @@ def leave_one_out(
     values: Float[Tensor, "users places"],
     shown: Float[Tensor, "users places"],
     pulls: Float[Tensor, "users places width"],
-) -> Float[Tensor, "users places"]:
-    """Each value predicted from the user's others: what `posterior` without the place would predict there.
+) -> tuple[Float[Tensor, "users places"], Float[Tensor, "users places"]]:
+    """Each value predicted from the user's others, and xᵀA⁻¹x: as `posterior` without the place would.
 
     By Sherman & Morrison (1950), with h = xᵀ A⁻¹ x and p = xᵀ z:
 
         p without = (p − h y − xᵀ A⁻¹ λ c) / (1 − h)
 
-    For a place that isn't shown it is p itself: the code has not seen its value.
+        xᵀA⁻¹x without = h / (1 − h)
+
+    For a place that isn't shown they are p and h themselves: the code has not seen its value.
 
     Args:
         code: from the places that are shown.
@@ -82,10 +84,11 @@ def leave_one_out(
         pulls: λ c, what the place added to the pull (0 where it isn't shown).
     """
     predicted = (vectors @ code.mean[..., None])[..., 0]
-    projected = (vectors * shown[..., None]) @ code.covariance  # xᵀ A⁻¹
-    leverage = (projected * vectors).sum(dim=-1)
-    own = leverage * values + (projected * pulls).sum(dim=-1)
-    return (predicted - own) / (1 - leverage).clamp(min=_LEAST)
+    projected = vectors @ code.covariance  # xᵀ A⁻¹
+    leverages = (projected * vectors).sum(dim=-1)
+    own = leverages * values * shown + (projected * pulls).sum(dim=-1)
+    rest = (1 - leverages * shown).clamp(min=_LEAST)
+    return (predicted - own) / rest, leverages / rest
 
 
 class _Inverse(torch.autograd.Function):
@@ -101,4 +104,5 @@ class _Inverse(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (inverse,) = ctx.saved_tensors
-        return -(inverse @ gradients[0] @ inverse)
+        gradient: Tensor = -(inverse @ gradients[0] @ inverse)
+        return gradient

@@ -11,7 +11,7 @@ __all__ = ["calibrate"]
 
 
 def calibrate(model: Uncertain, train: Ratings, held_out: Aligned | None) -> None:
-    """Set the model's quantiles from the validation ratings; without these, leave them as they are.
+    """Set the model's quantiles from the validation ratings; without these they stay what the training set.
 
     Args:
         model: trained.

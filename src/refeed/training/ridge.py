@@ -8,8 +8,8 @@ as in `model/ridge.py`):
 While a batch of users is predicted, these sums leave the batch's own users out (cross-fitting): an item must
 not know who is asking. The loss is the mean squared error over the batch's ratings; a share of these is
 hidden from the code (and predicted like any other), and the vectors v are multiplied by noise, so that no
-rating and no direction is relied upon too much. Priors are Gaussian: the precision of each of V, b0, F and Y, divided by
-the number of ratings, is the factor of an L2 penalty.
+rating and no direction is relied upon too much. Priors are Gaussian: the precision of each of V, b0, F and Y,
+divided by the number of ratings, is the factor of an L2 penalty.
 """
 
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from refeed.config import Config, RidgeConfig
+from refeed.model.intervals import quantiles
 from refeed.model.padded import Padded, padded
 from refeed.model.posterior import leave_one_out
 from refeed.model.ridge import RARE, Places, RidgeAutoencoder, code_of
@@ -36,6 +37,7 @@ __all__ = ["RidgeExample", "RidgeLearner"]
 _START = 0.05  # deviation of V at the start
 _SCALE, _DOUBT = 0.35, 0.3  # s and a at the start
 _DAMPING = 10.0  # of b0 at the start
+_CALIBRATED = 2000  # users whose leave-one-out errors tell how sure predictions are
 _OFTEN = 64  # F is updated so often that its sums, over all ratings, cost at most about what the batches cost
 
 
@@ -80,11 +82,15 @@ class RidgeLearner(nn.Module):
     def __init__(self, config: Config, train: Ratings, device: torch.device) -> None:
         super().__init__()
         model = config.model
-        if not isinstance(model, RidgeConfig) or model.width == "auto" or model.prior_users == "auto":
+        if not isinstance(model, RidgeConfig) or "auto" in (
+            model.width,
+            model.prior_users,
+            model.prior_vectors,
+        ):
             raise TypeError("a ridge autoencoder of settled width and priors is needed (training/settle.py)")
         self.config, self.rows = model, train
         dtype = torch.float64 if config.train.precision == "float64" else torch.float32
-        width, like = model.width, torch.empty(0, dtype=dtype, device=device)
+        width, like = int(model.width), torch.empty(0, dtype=dtype, device=device)
         self.mean = train.mean
         self.deviation = float(train.values.std(dtype=np.float64)) or 1.0
         self._incidence = Incidence(train, device)
@@ -107,10 +113,10 @@ class RidgeLearner(nn.Module):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the optimizer moves, each with its prior as an L2 penalty."""
-        model, ratings, prior_users = self.config, len(self.rows), float(self.config.prior_users)
+        model, ratings = self.config, len(self.rows)
         return [
-            {"params": [self.vectors], "weight_decay": model.prior_vectors / ratings},
-            {"params": [self.users], "weight_decay": prior_users / ratings},
+            {"params": [self.vectors], "weight_decay": float(model.prior_vectors) / ratings},
+            {"params": [self.users], "weight_decay": float(model.prior_users) / ratings},
             {"params": [self.pulls], "weight_decay": model.prior_pulls / ratings},
             {"params": [self.bias], "weight_decay": model.prior_bias / ratings},
             {"params": [self.scale, self.log_doubt], "weight_decay": 0.0},
@@ -176,23 +182,15 @@ class RidgeLearner(nn.Module):
     ) -> Float[Tensor, ""]:
         """Set the gradients of a batch's loss, which is returned; those of F only when its update is due."""
         self.zero_grad(set_to_none=True)
-        cells, members = example.distinct, self.users.detach()[example.users]
-        ratings = runtime.total(len(example.items))
-        # Σ F over who rated the item, the batch's own users left out.
-        outside = self.sums()[cells] - embedding_bag(
-            example.by_item[0], members, example.by_item[1], mode="sum"
-        )
-        pooled = outside * self._root[cells]
-        vectors = self.vectors.detach()[cells] + pooled[:, :-1]
+        cells, ratings = example.distinct, runtime.total(len(example.items))
+        vectors, bias = self._items_of(example)
         noise = torch.randn(vectors.shape, generator=generator, dtype=vectors.dtype, device=vectors.device)
         noise = noise.mul_(self.config.noise).add_(1)
-        bias = self.bias.detach()[cells] + pooled[:, -1]
-        table = torch.cat(
-            [vectors * noise, bias[:, None], self.pulls.detach()[cells]], dim=1
-        ).requires_grad_()
+        table = torch.cat([vectors * noise, bias[:, None], self.pulls.detach()[cells]], dim=1)
+        table.requires_grad_()
         loss = table.new_zeros(())
         for block in padded(example.indptr):
-            part = self._block_loss(example, block, table) / ratings
+            part = self._errors(example, block, table)[0].square().sum() / ratings
             part.backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
         gradient: Tensor = table.grad  # type: ignore[assignment]  # there is one: every batch has ratings
@@ -209,8 +207,10 @@ class RidgeLearner(nn.Module):
         self._wait(example, of_items * self._root[cells])
         return loss
 
-    def _block_loss(self, example: RidgeExample, block: Padded, table: Tensor) -> Tensor:
-        """The sum of the squared leave-one-out errors of a block of users."""
+    def _errors(
+        self, example: RidgeExample, block: Padded, table: Tensor
+    ) -> tuple[Float[Tensor, "users places"], Float[Tensor, "users places"]]:
+        """The leave-one-out errors of a block of users, and xᵀA⁻¹x of the codes that made them."""
         items = torch.from_numpy(block.of(example.items).astype(np.int64)).to(table.device)
         places = Places.gather(
             table,
@@ -222,11 +222,10 @@ class RidgeLearner(nn.Module):
         )
         shrinkage = self.config.shrinkage
         code = code_of(places, shrinkage, self.log_doubt.exp())
-        predicted = leave_one_out(
+        predicted, leverages = leave_one_out(
             code, places.vectors, places.residuals, places.shown, shrinkage * places.pulls
         )
-        errors = (predicted - places.residuals) * torch.from_numpy(block.rated).to(table)
-        return errors.square().sum()
+        return (places.residuals - predicted) * torch.from_numpy(block.rated).to(table), leverages
 
     def _wait(self, example: RidgeExample, of_sums: Float[Tensor, "distinct width"]) -> None:
         """Add a batch's gradient of the sums to what F's next update is made of, and make it if it is due."""
@@ -254,6 +253,36 @@ class RidgeLearner(nn.Module):
     # ------------------------------------------------------------------ the model
 
     @torch.no_grad()
+    def quantiles(self) -> Float64[np.ndarray, " levels"]:
+        """How far ratings lie from what the user's others predict (see `Uncertain.quantiles`).
+
+        Taken from the training ratings of some of the users, nothing hidden and no noise.
+        """
+        everybody = np.flatnonzero(self.rows.user_counts)
+        users = np.random.default_rng(0).permutation(everybody)[:_CALIBRATED]
+        count = int(self.rows.user_counts[users].sum())
+        example = self._example(users, slice(0, len(users)), np.ones(count, dtype=bool))
+        vectors, bias = self._items_of(example)
+        table = torch.cat([vectors, bias[:, None], self.pulls[example.distinct]], dim=1)
+        errors, spreads = [], []
+        for block in padded(example.indptr):
+            each, leverages = self._errors(example, block, table)
+            errors.append(each.cpu().numpy()[block.rated] * self.deviation)
+            spreads.append(np.sqrt(1 + leverages.cpu().numpy()[block.rated]))
+        return quantiles(
+            np.concatenate(errors).astype(np.float64), np.concatenate(spreads).astype(np.float64)
+        )
+
+    def _items_of(
+        self, example: RidgeExample
+    ) -> tuple[Float[Tensor, "distinct width"], Float[Tensor, " distinct"]]:
+        """The v and b of a batch's items, the batch's own users left out of the sums."""
+        cells, members = example.distinct, self.users.detach()[example.users]
+        own = embedding_bag(example.by_item[0], members, example.by_item[1], mode="sum")
+        pooled = (self.sums()[cells] - own) * self._root[cells]
+        return self.vectors.detach()[cells] + pooled[:, :-1], self.bias.detach()[cells] + pooled[:, -1]
+
+    @torch.no_grad()
     def finished(self) -> RidgeAutoencoder:
         """The model that these parameters make."""
         pooled = self.sums() * self._root
@@ -268,6 +297,7 @@ class RidgeLearner(nn.Module):
         model.scale.copy_(self.scale)
         model.doubt.copy_(self.log_doubt.exp())
         model.counts.copy_(torch.from_numpy(self.rows.item_counts))
+        model.quantiles.copy_(torch.from_numpy(self.quantiles()))
         return model.eval()
 
     def _damped_means(self) -> Float64[np.ndarray, " items"]:

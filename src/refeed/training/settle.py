@@ -1,5 +1,7 @@
 """Settings that say "auto", settled by the ratings."""
 
+from itertools import islice
+
 import torch
 
 from refeed.config import Config, RidgeConfig
@@ -15,18 +17,15 @@ from refeed.training.runtime import Runtime
 
 __all__ = ["SETTLED", "settled"]
 
-SETTLED = ("width", "prior_users")
+SETTLED = ("width", "prior_vectors", "prior_users")
 """The settings of a model that may say "auto"."""
 
-_TRIED = (150.0, 500.0, 50.0, 1500.0)
-"""Precisions of F, in the order in which they are tried: outwards, as long as it gets better."""
+_START, _POWER = 500.0, 0.5
+"""The prior of 100,000 ratings, and how it grows with them: found on ratings of several sizes."""
 
-_UNTRIED = 500.0
-_STEPS = 100
-"""Of a trial: enough to tell the priors apart, a third of a training."""
-
-_MOST = 5_000_000
-"""Ratings up to which trials are made; with more of them priors matter less, and trials cost more."""
+_FACTOR = 3.0  # between the priors that are tried
+_MOST = 5_000_000  # ratings up to which priors are tried: with more of them a trial takes too long
+_HARDLY = 1e-4  # a prior that is better by no more than this part of the error ends the walk
 
 
 def settled(
@@ -36,8 +35,8 @@ def settled(
 
     Args:
         config: as given.
-        train: the training ratings; their number decides the width.
-        held_out: the validation ratings, on which priors are chosen.
+        train: the training ratings; their number decides the width, and where to look for the priors.
+        held_out: the validation ratings, on which the priors are chosen.
         runtime: where to compute; all processes come to the same result.
         reporter: hears about the trials.
     """
@@ -46,15 +45,24 @@ def settled(
         return config
     if model.width == "auto":
         config = _with(config, width=_width(len(train)))
-    if model.prior_users != "auto":
+    if "auto" not in (model.prior_users, model.prior_vectors):
         return config
+    start = _START * (len(train) / 100_000) ** _POWER
     if held_out is None or len(train) > _MOST:
-        return _with(config, prior_users=_UNTRIED)
-    return _with(config, prior_users=_best_prior(config, train, held_out, runtime, reporter))
+        return _with_priors(config, start)
+    return _with_priors(config, _best_prior(config, start, train, held_out, runtime, reporter))
 
 
 def _width(ratings: int) -> int:
-    return 16 if ratings < 200_000 else 24 if ratings < 600_000 else 32
+    return 24 if ratings < 200_000 else 32 if ratings < 600_000 else 48
+
+
+def _with_priors(config: Config, of_users: float) -> Config:
+    """Two significant digits will do. What a config gives stays as it is given."""
+    model = config.model
+    priors = {"prior_users": of_users, "prior_vectors": 2 * of_users}
+    auto = {name: float(f"{value:.2g}") for name, value in priors.items() if getattr(model, name) == "auto"}
+    return _with(config, **auto)
 
 
 def _with(config: Config, **settings: float) -> Config:
@@ -62,39 +70,39 @@ def _with(config: Config, **settings: float) -> Config:
 
 
 def _best_prior(
-    config: Config, train: Ratings, held_out: Aligned, runtime: Runtime, reporter: Reporter
+    config: Config, start: float, train: Ratings, held_out: Aligned, runtime: Runtime, reporter: Reporter
 ) -> float:
-    """The precision of F with the lowest validation RMSE after a short training."""
+    """The precision of F with the lowest validation RMSE: a walk in steps of three, as long as it gets better.
+
+    Every trial is a whole training: after a shorter one weaker priors look too good.
+    """
     errors: dict[float, float] = {}
 
     def error(prior: float) -> float:
         if prior not in errors:
-            model = _short_training(_with(config, prior_users=prior), train, runtime)
-            predicted = model.predict(train, held_out.users, held_out.items)
+            tried = _with_priors(config, prior)
+            predicted = _trained(tried, train, runtime).predict(train, held_out.users, held_out.items)
             errors[prior] = rmse(clipped(predicted, train.scale), held_out.values)
-            reporter.say(f"trial: model.prior_users = {prior:g}, validation RMSE {errors[prior]:.4f}")
+            reporter.say(f"trial: model.prior_users = {prior:.2g}, validation RMSE {errors[prior]:.4f}")
         return errors[prior]
 
-    low, high, lower, higher = _TRIED
-    if error(low) < error(high):
-        return min((low, lower), key=error)
-    return min((high, higher), key=error)
+    factor = _FACTOR if error(start * _FACTOR) < error(start) else 1 / _FACTOR
+    best = start
+    while error(best * factor) < error(best) * (1 - _HARDLY):
+        best *= factor
+    return best
 
 
-def _short_training(config: Config, train: Ratings, runtime: Runtime) -> Model:
-    steps = min(config.train.steps or _STEPS, _STEPS)
-    shorter = config.train.model_copy(update={"steps": steps, "warmup": min(config.train.warmup, steps // 5)})
-    learner = RidgeLearner(config.model_copy(update={"train": shorter}), train, runtime.device)
-    batches = Batches(learner, shorter, runtime)
-    optimizer = make_optimizer(learner.parameter_groups(), shorter)
+def _trained(config: Config, train: Ratings, runtime: Runtime) -> Model:
+    """A model after all its steps, without a folder."""
+    learner = RidgeLearner(config, train, runtime.device)
+    batches = Batches(learner, config.train, runtime)
+    optimizer = make_optimizer(learner.parameter_groups(), config.train)
     generator = torch.Generator(runtime.device)
-    done = 0
-    while done < steps:
-        epoch, first = divmod(done, len(batches))
-        for share in batches.epoch(epoch, first):
-            set_learning_rate(optimizer, learning_rate(shorter, epoch, share.number, len(batches)))
-            learner.step(share, optimizer, generator.manual_seed(done), runtime)
-            done += 1
-            if done == steps:
-                break
+    steps = config.train.steps or config.train.epochs * len(batches)
+    for done in range(0, steps, len(batches)):
+        for share in islice(batches.epoch(done // len(batches)), steps - done):
+            rate = learning_rate(config.train, done // len(batches), share.number, len(batches))
+            set_learning_rate(optimizer, rate)
+            learner.step(share, optimizer, generator.manual_seed(done + share.number), runtime)
     return learner.finished()
