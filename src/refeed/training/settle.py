@@ -72,7 +72,7 @@ def _with(config: Config, **settings: float) -> Config:
 def _best_prior(
     config: Config, start: float, train: Ratings, held_out: Aligned, runtime: Runtime, reporter: Reporter
 ) -> float:
-    """The precision of F with the lowest validation RMSE: a walk in steps of three, as long as it gets better.
+    """The precision of F with the lowest validation RMSE: a walk, as long as it gets better.
 
     Every trial is a whole training: after a shorter one weaker priors look too good.
     """
