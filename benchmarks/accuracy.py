@@ -7,9 +7,9 @@ settings, as in `default,train.ensemble=3`. Every run is a process of its own, s
 are its own; its predictions stay in --out, and what is there already is not run again. Settings are chosen on
 validation alone; the test ratings are looked at once, at the end.
 
-Prints a table for each split: test RMSE (clipped to the scale), mean ± deviation over the seeds; seconds; peak
-memory; and the difference to the first recipe with its 95 % interval and p (paired bootstrap over users, first
-seed; first recipe − this one: negative says that the first is better). Then one JSON line a run.
+Prints a table for each split: test RMSE (clipped to the scale), mean ± deviation over the seeds; seconds;
+peak memory; and the difference to the first recipe with its 95 % interval and p (paired bootstrap over users,
+first seed; first recipe − this one: negative says that the first is better). Then one JSON line a run.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def run(split: Path, recipe: str, seed: int, out: Path) -> None:
         numbers[f"{held_out}_rmse"] = float(np.sqrt(np.mean((predicted - pairs.values) ** 2)))
         numbers[f"{held_out}_rmse_clipped"] = float(np.sqrt(np.mean((clipped - pairs.values) ** 2)))
         arrays = {"users": pairs.users, "predicted": clipped, "values": pairs.values}
-        np.savez(out.with_suffix(f".{held_out}.npz"), allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        np.savez(out.with_suffix(f".{held_out}.npz"), allow_pickle=False, **arrays)
     numbers["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     numbers["config"] = folder.config.model_dump()
     out.write_text(json.dumps(numbers) + "\n", encoding="utf-8")

@@ -1,5 +1,6 @@
 """The training loop, from ratings to a model folder."""
 
+import copy
 import json
 import math
 import time
@@ -115,7 +116,7 @@ class _Run:
         """Write weights; of an ensemble the members before, too, and this one in place of those to come."""
         missing = self.config.train.ensemble - len(self.members)
         if self.config.train.ensemble > 1:
-            model = Ensemble([*self.members, *[model] * missing])
+            model = Ensemble([*self.members, model, *(copy.deepcopy(model) for _ in range(1, missing))])
         if isinstance(model, Uncertain):
             calibrate(model, self.train, self.held_out)
         if self.runtime.rank == 0:
