@@ -14,6 +14,7 @@ from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
 from refeed.evaluation.evaluate import compare, evaluate
 from refeed.kinds import build_model
 from refeed.model.explaining import Explaining
+from refeed.model.intervals import Uncertain
 from refeed.model_folder import ModelFolder
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
@@ -368,11 +369,11 @@ def test_intervals_hold_the_prediction_and_grow_with_coverage_or_are_refused_by_
     recommender: Recommender,
 ) -> None:
     users, items = ["user 7", "user 8", "user 0"], ["item 3", "item 9", "item 11"]
-    if recommender.folder.config.model.kind != "ridge":
+    if not isinstance(recommender.folder.model, Uncertain):
         with pytest.raises(ModelError, match="how sure"):
             recommender.intervals(users, items, 0.9)
         with pytest.raises(ModelError, match="how sure"):
-            recommender.recommend("user 7", cautious=1)
+            recommender.recommend("user 7", cautious=1.0)
         return
     predictions = recommender.predict(users, items, clip=False)
     narrow, wide = (recommender.intervals(users, items, coverage, clip=False) for coverage in (0.5, 0.9))
@@ -388,14 +389,14 @@ def test_intervals_hold_the_prediction_and_grow_with_coverage_or_are_refused_by_
 
 
 def test_caution_keeps_to_what_is_sure(recommender: Recommender) -> None:
-    if recommender.folder.config.model.kind != "ridge":
+    if not isinstance(recommender.folder.model, Uncertain):
         pytest.skip("only models that know how sure they are can be cautious")
-    bold, cautious = (recommender.recommend("user 7", k=ITEMS, cautious=much) for much in (0, 2))
+    bold, cautious = (recommender.recommend("user 7", k=ITEMS, cautious=much) for much in (0.0, 2.0))
     assert {line.item: line.rating for line in bold} == {line.item: line.rating for line in cautious}
     scores = {line.item: line.score for line in bold}
     assert all(line.score < scores[line.item] for line in cautious)
     with pytest.raises(ConfigError, match="cautious = -1"):
-        recommender.recommend("user 7", cautious=-1)
+        recommender.recommend("user 7", cautious=-1.0)
 
 
 def test_an_unknown_user_or_item_is_named_with_close_matches(recommender: Recommender) -> None:

@@ -6,7 +6,7 @@ from refeed.baselines.bias import BiasModel
 from refeed.baselines.mean import MeanModel
 from refeed.config import AutoencoderConfig, BiasConfig, Config, RidgeConfig
 from refeed.model.autoencoder import Autoencoder
-from refeed.model.ensemble import Ensemble
+from refeed.model.ensemble import Ensemble, ensemble_of
 from refeed.model.ridge import RidgeAutoencoder
 
 __all__ = ["Member", "build_member", "build_model"]
@@ -25,7 +25,7 @@ def build_model(config: Config, *, n_users: int, n_items: int) -> Member | Ensem
     if config.train.ensemble == 1:
         return build_member(config, n_users=n_users, n_items=n_items)
     members = range(config.train.ensemble)
-    return Ensemble([build_member(config, n_users=n_users, n_items=n_items) for _ in members])
+    return ensemble_of([build_member(config, n_users=n_users, n_items=n_items) for _ in members])
 
 
 def build_member(config: Config, *, n_users: int, n_items: int) -> Member:

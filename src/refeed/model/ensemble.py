@@ -1,4 +1,4 @@
-"""Several models of one kind, of different seeds, as one: its predictions are the means of theirs."""
+"""Several models of one kind and different seeds as one: its predictions are the means of theirs."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -8,13 +8,12 @@ import torch
 from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
 
-from refeed.errors import ModelError
-from refeed.model.explaining import Explaining
 from refeed.model.interface import Model, predict_blocks
-from refeed.model.intervals import LEVELS, Uncertain
+from refeed.model.intervals import LEVELS
+from refeed.model.ridge import RidgeAutoencoder
 from refeed.ratings.store import Ratings
 
-__all__ = ["Ensemble"]
+__all__ = ["Ensemble", "RidgeEnsemble", "ensemble_of"]
 
 
 class Ensemble(nn.Module):
@@ -24,13 +23,10 @@ class Ensemble(nn.Module):
         members: models (and modules) of the same kind and size, at least one.
     """
 
-    quantiles: Tensor
-
     def __init__(self, members: Sequence[Model]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)  # type: ignore[arg-type]  # models are modules, too
         self.axis: Literal["user", "item"] = members[0].axis
-        self.register_buffer("quantiles", torch.zeros(len(LEVELS), dtype=torch.float64))
 
     def each(self) -> list[Model]:
         """The members."""
@@ -70,34 +66,40 @@ class Ensemble(nn.Module):
         vectors = [member.item_vectors() for member in self.each()]
         return None if vectors[0] is None else np.concatenate(vectors, axis=1)  # type: ignore[arg-type]
 
-    def explain(
-        self, histories: Ratings, user: int, item: int
-    ) -> tuple[float, Float64[np.ndarray, " ratings"]]:
-        """The means of the members' levels and parts (see `Explaining`).
 
-        Raises:
-            ModelError: the members' predictions are no sums.
-        """
-        each = [
-            member.explain(histories, user, item) for member in self.each() if isinstance(member, Explaining)
-        ]
-        if not each:
-            raise ModelError("a prediction of this kind of model is no sum; train a ridge autoencoder")
-        parts: Float64[np.ndarray, " ratings"] = np.mean([parts for _, parts in each], axis=0)
-        return float(np.mean([level for level, _ in each])), parts
+class RidgeEnsemble(Ensemble):
+    """An ensemble of ridge autoencoders: `Uncertain` and `Explaining` as they are."""
+
+    quantiles: Tensor
+
+    def __init__(self, members: Sequence[RidgeAutoencoder]) -> None:
+        super().__init__(members)
+        self.register_buffer("quantiles", torch.zeros(len(LEVELS), dtype=torch.float64))
+        self.quantiles.copy_(torch.stack([member.quantiles for member in members]).mean(dim=0))
+
+    def ridges(self) -> list[RidgeAutoencoder]:
+        """The members."""
+        return list(self.members)  # type: ignore[arg-type]
 
     def spreads(
         self, histories: Ratings, users: Int64[np.ndarray, " pairs"], items: Int64[np.ndarray, " pairs"]
     ) -> Float64[np.ndarray, " pairs"]:
-        """The mean of the members' spreads (see `Uncertain`).
-
-        Raises:
-            ModelError: the members don't know how sure they are.
-        """
-        spreads = [
-            member.spreads(histories, users, items) for member in self.each() if isinstance(member, Uncertain)
-        ]
-        if not spreads:
-            raise ModelError("models of this kind don't know how sure they are; train a ridge autoencoder")
-        mean: Float64[np.ndarray, " pairs"] = np.mean(spreads, axis=0)
+        """The mean of the members' spreads."""
+        mean: Float64[np.ndarray, " pairs"] = np.mean(
+            [member.spreads(histories, users, items) for member in self.ridges()], axis=0
+        )
         return mean
+
+    def explain(
+        self, histories: Ratings, user: int, item: int
+    ) -> tuple[float, Float64[np.ndarray, " ratings"]]:
+        """The means of the members' levels and parts."""
+        levels, parts = zip(*(member.explain(histories, user, item) for member in self.ridges()), strict=True)
+        mean: Float64[np.ndarray, " ratings"] = np.mean(parts, axis=0)
+        return float(np.mean(levels)), mean
+
+
+def ensemble_of(members: Sequence[Model]) -> Ensemble:
+    """The ensemble that these members make."""
+    ridges = [member for member in members if isinstance(member, RidgeAutoencoder)]
+    return RidgeEnsemble(ridges) if len(ridges) == len(members) else Ensemble(members)

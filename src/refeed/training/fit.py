@@ -15,7 +15,7 @@ import torch
 from refeed.config import AutoencoderConfig, Config, RidgeConfig, TrainConfig
 from refeed.errors import DataError, TrainingDivergedError
 from refeed.kinds import build_model
-from refeed.model.ensemble import Ensemble
+from refeed.model.ensemble import Ensemble, ensemble_of
 from refeed.model.interface import Model
 from refeed.model.intervals import Uncertain
 from refeed.model_folder import (
@@ -116,7 +116,7 @@ class _Run:
         """Write weights; of an ensemble the members before, too, and this one in place of those to come."""
         missing = self.config.train.ensemble - len(self.members)
         if self.config.train.ensemble > 1:
-            model = Ensemble([*self.members, model, *(copy.deepcopy(model) for _ in range(1, missing))])
+            model = ensemble_of([*self.members, model, *(copy.deepcopy(model) for _ in range(1, missing))])
         if isinstance(model, Uncertain):
             calibrate(model, self.train, self.held_out)
         if self.runtime.rank == 0:
