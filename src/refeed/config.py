@@ -119,6 +119,9 @@ class TrainConfig(_Strict):
             user's ratings), or "joint" (as "output", but all losses in one update).
         refeed_path: how a re-feed is computed: "dense", "collapsed" (for a linear output layer; the same
             numbers, at a cost that does not grow with the batch), or "auto", the cheaper one.
+        update_path: how the matrices with a row an item are updated: "dense", "sparse" (only the rows that a
+            batch touches, the others before they are read; the same numbers, at a cost that does not grow
+            with the items), or "auto", the cheaper one. A re-feed touches every row.
         precision: of the weights and all arithmetic.
         seed: of the start, the order of the users and the dropout.
         checkpoint_minutes: also checkpoint within an epoch when so much time has passed.
@@ -141,6 +144,7 @@ class TrainConfig(_Strict):
     refeed: Annotated[int, Field(ge=0)] = 0
     refeed_label: Literal["output", "ratings", "joint"] = "output"
     refeed_path: Literal["auto", "dense", "collapsed"] = "auto"
+    update_path: Literal["auto", "dense", "sparse"] = "auto"
     precision: Literal["float32", "float64"] = "float32"
     seed: Annotated[int, Field(ge=0)] = 0
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
@@ -160,6 +164,12 @@ class Config(_Strict):
         )
         if self.train.refeed_path == "collapsed" and not linear:
             raise ValueError("refeed_path = collapsed needs a linear output: model.output_activation = false")
+        return self
+
+    @model_validator(mode="after")
+    def _sparse_has_no_refeeds(self) -> "Config":
+        if self.train.update_path == "sparse" and self.train.refeed:
+            raise ValueError("update_path = sparse needs train.refeed = 0, as a re-feed touches every item")
         return self
 
     def to_toml(self) -> str:

@@ -42,6 +42,9 @@ class Autoencoder(nn.Module):
         n_items: the number of items (of users, if item-based).
         generator: draws the Xavier-uniform start (Glorot & Bengio 2010: bound √(6/(fan_in + fan_out)));
             biases start at 0. None: torch's global one.
+
+    Attributes:
+        sparse_gradients: of the item matrices, in the first pass: only the rows that a batch touches.
     """
 
     bias_mean: Tensor
@@ -55,6 +58,7 @@ class Autoencoder(nn.Module):
         self.config = config
         self.axis: Literal["user", "item"] = config.axis
         self.n_items = n_items
+        self.sparse_gradients = False
         self._activation = ACTIVATIONS[config.activation]
         encoder = config.encoder
         decoder = encoder[-2::-1] if config.decoder is None else config.decoder
@@ -94,10 +98,10 @@ class Autoencoder(nn.Module):
         """V x + c, before the activation, from the sparse ratings x."""
         scale = self._input_scale(batch)
         inputs = batch.values if scale is None else batch.values * scale
-        sums = encode(self.item_in, inputs, batch)
+        sums = encode(self.item_in, inputs, batch, sparse=self.sparse_gradients)
         if self.config.rated_channel:
             rated = torch.ones_like(batch.values) if scale is None else scale
-            sums = sums + encode(self.item_rated, rated, batch)
+            sums = sums + encode(self.item_rated, rated, batch, sparse=self.sparse_gradients)
         return torch.add(sums, self.encode_b[0])
 
     def first_layer_dense(self, sums: Float[Tensor, "users width"]) -> Float[Tensor, "users width"]:
@@ -128,12 +132,18 @@ class Autoencoder(nn.Module):
 
     def output_at(self, hidden: Float[Tensor, "users width"], batch: Batch) -> Float[Tensor, " pairs"]:
         """The outputs at the pairs of a batch."""
-        products = decode_at(hidden, self.item_out_weight, batch)
+        products = decode_at(hidden, self.item_out_weight, batch, sparse=self.sparse_gradients)
         return self._output_activation(products + self.decode_b[-1][batch.items])
 
     def output(self, hidden: Float[Tensor, "users width"]) -> Float[Tensor, "users items"]:
         """The outputs at all items."""
         return self._output_activation(torch.addmm(self.decode_b[-1], hidden, self.item_out_weight.t()))
+
+    @property
+    def item_matrices(self) -> list[nn.Parameter]:
+        """The matrices with a row an item."""
+        rated = [self.item_rated] if self.config.rated_channel else []
+        return [self.item_in, *rated, *([] if self.config.tied else [self.item_out])]
 
     @property
     def item_out_weight(self) -> Tensor:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int32, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding_bag
@@ -95,7 +95,7 @@ class Batch:
     @cached_property
     def by_item(self) -> ItemOrder:
         """The same pairs sorted by item, users ascending within an item."""
-        items, order = self.items.sort(stable=True)
+        items, order = self._sorted
         bounds = torch.arange(self.n_items + 1, dtype=torch.int32, device=items.device)
         return ItemOrder(
             indptr=torch.searchsorted(items, bounds, out_int32=True),
@@ -103,26 +103,59 @@ class Batch:
             order=order.to(torch.int32),
         )
 
+    @property
+    def rated_items(self) -> Int64[Tensor, " rated"]:
+        """The items that have a pair, ascending."""
+        return self._rated[0]
+
+    @cached_property
+    def by_rated_item(self) -> ItemOrder:
+        """As `by_item`, of `rated_items` alone: what some items of a big catalogue cost."""
+        items, counts = self._rated
+        indptr = torch.zeros(len(items) + 1, dtype=torch.int32, device=items.device)
+        indptr[1:] = counts.cumsum(0)
+        order = self._sorted[1]
+        return ItemOrder(indptr=indptr, users=self.users[order], order=order.to(torch.int32))
+
+    @cached_property
+    def _rated(self) -> tuple[Int64[Tensor, " rated"], Int64[Tensor, " rated"]]:
+        items, counts = torch.unique_consecutive(self._sorted[0], return_counts=True)
+        return items.long(), counts
+
+    @cached_property
+    def _sorted(self) -> tuple[Int32[Tensor, " pairs"], Int64[Tensor, " pairs"]]:
+        items, order = self.items.sort(stable=True)
+        return items, order
+
 
 def encode(
-    weight: Float[Tensor, "items width"], values: Float[Tensor, " pairs"], batch: Batch
+    weight: Float[Tensor, "items width"],
+    values: Float[Tensor, " pairs"],
+    batch: Batch,
+    *,
+    sparse: bool = False,
 ) -> Float[Tensor, "users width"]:
     """Σ value × weight[item] over each user's pairs: the sparse batch times the matrix.
 
-    Differentiable in `weight` only.
+    Differentiable in `weight` only; if `sparse`, its gradient holds the rows of the rated items alone.
     """
-    sums: Float[Tensor, "users width"] = _Encode.apply(weight, values, batch)  # type: ignore[no-untyped-call]
+    sums: Float[Tensor, "users width"] = _Encode.apply(weight, values, batch, sparse)  # type: ignore[no-untyped-call]
     return sums
 
 
 def decode_at(
-    hidden: Float[Tensor, "users width"], weight: Float[Tensor, "items width"], batch: Batch
+    hidden: Float[Tensor, "users width"],
+    weight: Float[Tensor, "items width"],
+    batch: Batch,
+    *,
+    sparse: bool = False,
 ) -> Float[Tensor, " pairs"]:
     """hidden[user] · weight[item] for each pair of the batch.
 
-    Differentiable in `hidden` and `weight`.
+    Differentiable in `hidden` and `weight`; if `sparse`, the latter's gradient holds the rows of the rated
+    items alone.
     """
-    products: Float[Tensor, " pairs"] = _DecodeAt.apply(hidden, weight, batch)  # type: ignore[no-untyped-call]
+    products: Float[Tensor, " pairs"] = _DecodeAt.apply(hidden, weight, batch, sparse)  # type: ignore[no-untyped-call]
     return products
 
 
@@ -130,31 +163,38 @@ def _sums_by_user(table: Tensor, values: Tensor, batch: Batch) -> Tensor:
     return embedding_bag(batch.items, table, batch.indptr[:-1], mode="sum", per_sample_weights=values)
 
 
-def _sums_by_item(table: Tensor, values: Tensor, batch: Batch) -> Tensor:
-    pairs = batch.by_item
-    return embedding_bag(
+def _sums_by_item(table: Tensor, values: Tensor, batch: Batch, *, sparse: bool) -> Tensor:
+    """A row an item: dense, or a sparse tensor of the rows of rated items, coalesced."""
+    pairs = batch.by_rated_item if sparse else batch.by_item
+    sums = embedding_bag(
         pairs.users, table, pairs.indptr[:-1], mode="sum", per_sample_weights=values[pairs.order]
     )
+    if not sparse:
+        return sums
+    size = (batch.n_items, table.shape[1])
+    rows = batch.rated_items[None]
+    return torch.sparse_coo_tensor(rows, sums, size, is_coalesced=True, check_invariants=False)
 
 
 class _Encode(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, values: Tensor, batch: Batch) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, values: Tensor, batch: Batch, sparse: bool) -> Tensor:
         ctx.save_for_backward(values)
-        ctx.batch = batch
+        ctx.batch, ctx.sparse = batch, sparse
         return _sums_by_user(weight, values, batch)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (values,) = ctx.saved_tensors
-        return _sums_by_item(gradients[0].contiguous(), values, ctx.batch), None, None
+        by_item = _sums_by_item(gradients[0].contiguous(), values, ctx.batch, sparse=ctx.sparse)
+        return by_item, None, None, None
 
 
 class _DecodeAt(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, batch: Batch) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, batch: Batch, sparse: bool) -> Tensor:
         ctx.save_for_backward(hidden, weight)
-        ctx.batch = batch
+        ctx.batch, ctx.sparse = batch, sparse
         pattern = torch.sparse_csr_tensor(
             batch.indptr,
             batch.items,
@@ -166,9 +206,12 @@ class _DecodeAt(torch.autograd.Function):
         return products
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         hidden, weight = ctx.saved_tensors
         gradient = gradients[0].contiguous()
-        by_user = _sums_by_user(weight, gradient, ctx.batch) if ctx.needs_input_grad[0] else None
-        by_item = _sums_by_item(hidden, gradient, ctx.batch) if ctx.needs_input_grad[1] else None
-        return by_user, by_item, None
+        by_user = by_item = None
+        if ctx.needs_input_grad[0]:
+            by_user = _sums_by_user(weight, gradient, ctx.batch)
+        if ctx.needs_input_grad[1]:
+            by_item = _sums_by_item(hidden, gradient, ctx.batch, sparse=ctx.sparse)
+        return by_user, by_item, None, None

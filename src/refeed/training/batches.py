@@ -66,6 +66,15 @@ class Batches:
         """How many users an epoch trains on."""
         return min(len(self._users), len(self) * self._batch)
 
+    @property
+    def touched(self) -> float:
+        """The share of the items (of the users, if item-based) with a rating that a full batch has, on average.
+
+        A batch of b of n rows misses a column of c ratings with a chance of about (1 − b/n)ᶜ.
+        """
+        counts = self._rows.item_counts
+        return float(np.mean(1 - (1 - self.size / len(self._users)) ** counts))
+
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Share]:
         """The batches of an epoch, from the `first` on."""
         order = np.random.default_rng([self._config.seed, epoch]).permutation(self._users)

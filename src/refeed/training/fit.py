@@ -21,7 +21,13 @@ from refeed.ratings.pairs import Aligned, align_to
 from refeed.ratings.store import Ratings
 from refeed.training.batches import Batches, Share
 from refeed.training.checkpoint import Place, load_checkpoint, save_checkpoint
-from refeed.training.optimizer import learning_rate, make_optimizer, set_learning_rate
+from refeed.training.optimizer import (
+    flush,
+    learning_rate,
+    make_optimizer,
+    set_learning_rate,
+    takes_sparse_path,
+)
 from refeed.training.progress import Reporter, silent
 from refeed.training.resume import check_same
 from refeed.training.runtime import Runtime, running
@@ -125,13 +131,15 @@ def _solve(run: _Run, model: Model, valid: Ratings | None) -> None:
 def _train(run: _Run, model: Autoencoder, valid: Ratings | None, *, resume: bool) -> None:
     config, runtime = run.config.train, run.runtime
     model.to(runtime.device)
-    optimizer = make_optimizer(model.parameters(), config)
+    batches = Batches(model, run.train, config, runtime)
+    model.sparse_gradients = takes_sparse_path(config, model.n_items, batches.touched)
+    sparse = model.item_matrices if model.sparse_gradients else ()
+    optimizer = make_optimizer(model.parameters(), config, sparse)
     place = Place()
     if resume and (run.out / "resume.pt").exists():
         place = load_checkpoint(run.out / "resume.pt", model, optimizer)
     else:
         model.fit_biases(run.train, valid)
-    batches = Batches(model, run.train, config, runtime)
     _say_facts(run, model, batches)
 
     with stopping() as stop:
@@ -177,6 +185,8 @@ def _train_epoch(
         if now - saved > 60 * config.checkpoint_minutes and runtime.rank == 0:
             save_checkpoint(run.out / "resume.pt", model, optimizer, place)
             saved = time.perf_counter()
+    flush(optimizer)
+    place.seconds += time.perf_counter() - started
     return True
 
 
@@ -237,6 +247,7 @@ def _end_epoch(run: _Run, model: Autoencoder, batches: Batches, place: Place) ->
 def _save_and_stop(run: _Run, model: Autoencoder, optimizer: torch.optim.Optimizer, place: Place) -> None:
     if run.runtime.rank == 0:
         save_checkpoint(run.out / "resume.pt", model, optimizer, place)
+        flush(optimizer)  # after the checkpoint, which keeps the rounding of a training that never stopped
         run.save("last", model)
         if not place.best_epoch:
             run.save("model", model)
@@ -297,6 +308,8 @@ def _say_facts(run: _Run, model: Autoencoder, batches: Batches) -> None:
         f"{len(run.train):,} ratings, {run.train.n_users:,} users, {run.train.n_items:,} items; "
         f"{parameters:,} parameters, {len(batches):,} batches an epoch; {run.runtime}"
     )
+    if model.sparse_gradients:
+        run.reporter.say(f"sparse updates: a batch touches {batches.touched:.1%} of the items")
     config = run.config.train
     if config.refeed:
         users = len(range(batches.size)[run.runtime.share(batches.size)])

@@ -41,8 +41,29 @@ class Runtime:
         for parameter in model.parameters():
             # A process whose share is empty has no gradient of its own.
             gradient = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
-            torch.distributed.all_reduce(gradient)
+            if gradient.is_sparse:
+                gradient = self._sum_rows(gradient)
+            else:
+                torch.distributed.all_reduce(gradient)
             parameter.grad = gradient
+
+    def _sum_rows(self, gradient: Tensor) -> Tensor:
+        """The sum of a sparse gradient: everybody's rows, padded to the longest, one after the other."""
+        gradient = gradient.coalesce()
+        own = gradient.indices()[0], gradient.values()
+        counts = [torch.zeros(1, dtype=torch.int64, device=self.device) for _ in range(self.world)]
+        torch.distributed.all_gather(counts, torch.tensor([len(own[0])], device=self.device))
+        longest = int(max(counts))
+        gathered = []
+        for tensor in own:
+            padded = tensor.new_zeros(longest, *tensor.shape[1:])
+            padded[: len(tensor)] = tensor
+            parts = [torch.empty_like(padded) for _ in counts]
+            torch.distributed.all_gather(parts, padded)
+            gathered.append(torch.cat([part[: int(n)] for part, n in zip(parts, counts, strict=True)]))
+        rows, sums = gathered
+        # In the order of the processes, so that all of them round alike.
+        return torch.sparse_coo_tensor(rows[None], sums, gradient.shape, check_invariants=False).coalesce()
 
     def sum_tensor(self, tensor: Tensor) -> Tensor:
         """The sum of a tensor over all processes, in place."""

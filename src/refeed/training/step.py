@@ -9,6 +9,7 @@ from refeed.model.autoencoder import Autoencoder
 from refeed.model.dropout import Dropout
 from refeed.model.refeed import collapses, feed
 from refeed.training.example import Example
+from refeed.training.row_sparse import RowSparse
 from refeed.training.runtime import Runtime
 
 __all__ = ["takes_collapsed_path", "train_step"]
@@ -40,6 +41,11 @@ def train_step(
         runtime.sum_gradients(model)
         optimizer.step()
 
+    if isinstance(optimizer, RowSparse):
+        for matrix in model.item_matrices:
+            # Inputs are some of the targets, so with tied weights the latter are all.
+            read = example.targets if matrix is model.item_out_weight else example.inputs
+            optimizer.catch_up(matrix, read.rated_items)
     hidden = model(example.inputs, dropout)
     losses = [_mmse(model, hidden, example, runtime)]
     if not config.refeed:
