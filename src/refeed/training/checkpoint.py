@@ -19,7 +19,7 @@ from refeed.files import whole_file
 
 __all__ = ["Place", "load_checkpoint", "save_checkpoint"]
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass
@@ -57,10 +57,15 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Place:
     """Put a saved state back into a model and an optimizer of the same shapes.
 
+    Both take over the tensors as they were read, and the model gives up its own weights before: at no time
+    are there two of a big matrix.
+
     Raises:
         ModelError: there is none, it is damaged, or of another version.
     """
     device = next(model.parameters()).device
+    for parameter in model.parameters():
+        parameter.data = parameter.new_empty(0)
     try:
         saved = torch.load(path, map_location=device, weights_only=True)
         version, checksum, state = saved["format"], saved["checksum"], saved["state"]
@@ -81,7 +86,8 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         )
     if checksum != _digest(state):
         raise ModelError(f"{path} is damaged (its checksum differs); the training can't go on, start it anew")
-    model.load_state_dict(state["model"])
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        tensor.data = state["model"][name]
     optimizer.load_state_dict(state["optimizer"])
     return Place(**state["place"])
 

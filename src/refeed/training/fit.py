@@ -12,6 +12,7 @@ import torch
 
 from refeed.config import Config
 from refeed.errors import DataError, TrainingDivergedError
+from refeed.files import same_file
 from refeed.kinds import build_model
 from refeed.model.autoencoder import Autoencoder
 from refeed.model.dropout import Dropout
@@ -102,6 +103,11 @@ class _Run:
         if self.runtime.rank == 0:
             bound_to = binding(self.out, self.config, self.train)
             save_weights(self.out / f"{name}.safetensors", model.state_dict(), bound_to)
+
+    def keep(self, name: str, other: str) -> None:
+        """Save the weights of that name under another one, too."""
+        if self.runtime.rank == 0:
+            same_file(self.out / f"{name}.safetensors", self.out / f"{other}.safetensors")
 
     def save_metrics(self, metrics: list[Metrics]) -> None:
         if self.runtime.rank == 0:
@@ -240,7 +246,9 @@ def _end_epoch(run: _Run, model: Autoencoder, batches: Batches, place: Place) ->
     if valid_rmse is None or valid_rmse < place.best_rmse:
         place.best_epoch, place.best_rmse = place.epoch, valid_rmse or place.best_rmse
         run.save("model", model)
-    run.save("last", model)
+        run.keep("model", "last")
+    else:
+        run.save("last", model)
     run.save_metrics(place.metrics)
 
 
