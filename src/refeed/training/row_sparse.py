@@ -112,5 +112,8 @@ class RowSparse(torch.optim.Optimizer):
 
 
 def _rows_of(gradient: Tensor) -> tuple[Int64[Tensor, " rows"], Float[Tensor, "rows width"]]:
-    gradient = gradient.coalesce()
-    return gradient.indices()[0], gradient.values()
+    """Each row once, ascending."""
+    rows = gradient._indices()[0]  # noqa: SLF001 - the public one wants a flag that autograd drops
+    if not bool((rows.diff() > 0).all()):  # tied weights: the sum of two
+        gradient = gradient.coalesce()
+    return gradient._indices()[0], gradient._values()  # noqa: SLF001
