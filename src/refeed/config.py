@@ -119,7 +119,9 @@ class TrainConfig(_Strict):
             user's ratings), or "joint" (as "output", but all losses in one update).
         refeed_path: how a re-feed is computed: "dense", "collapsed" (for a linear output layer; the same
             numbers, at a cost that does not grow with the batch), or "auto", the cheaper one.
-        precision: of the weights and all arithmetic.
+        precision: "float32" or "float64", of the weights and all arithmetic; "bf16": as float32, but what
+            goes into a training step's matrix products is rounded to bf16; "auto": bf16 where this machine
+            multiplies it much faster, else float32.
         seed: of the start, the order of the users and the dropout.
         checkpoint_minutes: also checkpoint within an epoch when so much time has passed.
     """
@@ -141,7 +143,7 @@ class TrainConfig(_Strict):
     refeed: Annotated[int, Field(ge=0)] = 0
     refeed_label: Literal["output", "ratings", "joint"] = "output"
     refeed_path: Literal["auto", "dense", "collapsed"] = "auto"
-    precision: Literal["float32", "float64"] = "float32"
+    precision: Literal["auto", "float32", "bf16", "float64"] = "float32"
     seed: Annotated[int, Field(ge=0)] = 0
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
 

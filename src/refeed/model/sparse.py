@@ -4,7 +4,8 @@
 *decode at*: the outputs at the rated (user, item) pairs only.
 
 Both gradients are sums over the same pairs, once by user and once by item, so a batch carries both orders.
-No users × items matrix is ever built, and no ratings × width matrix either.
+No users × items matrix is ever built, and no ratings × width matrix either. Compiled kernels serve where they
+are there (`refeed/kernels`), PyTorch's operations elsewhere.
 """
 
 import warnings
@@ -19,7 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-__all__ = ["Batch", "ItemOrder", "decode_at", "encode"]
+from refeed import kernels
+
+__all__ = ["Batch", "ItemOrder", "decode_at", "encode", "value_at"]
 
 with warnings.catch_warnings():
     # PyTorch says once a process that its CSR matrices are "beta"; the user can do nothing about that.
@@ -95,6 +98,8 @@ class Batch:
     @cached_property
     def by_item(self) -> ItemOrder:
         """The same pairs sorted by item, users ascending within an item."""
+        if kernels.serves(self.values):
+            return ItemOrder(*kernels.by_item(self.indptr, self.items, self.n_items))
         items, order = self.items.sort(stable=True)
         bounds = torch.arange(self.n_items + 1, dtype=torch.int32, device=items.device)
         return ItemOrder(
@@ -126,12 +131,25 @@ def decode_at(
     return products
 
 
+def value_at(vector: Float[Tensor, " items"], batch: Batch) -> Float[Tensor, " pairs"]:
+    """vector[item] for each pair of the batch.
+
+    Differentiable in `vector`.
+    """
+    values: Float[Tensor, " pairs"] = _ValueAt.apply(vector, batch)  # type: ignore[no-untyped-call]
+    return values
+
+
 def _sums_by_user(table: Tensor, values: Tensor, batch: Batch) -> Tensor:
+    if kernels.serves(table, values):
+        return kernels.sums(batch.indptr, batch.items, values, table)
     return embedding_bag(batch.items, table, batch.indptr[:-1], mode="sum", per_sample_weights=values)
 
 
 def _sums_by_item(table: Tensor, values: Tensor, batch: Batch) -> Tensor:
     pairs = batch.by_item
+    if kernels.serves(table, values):
+        return kernels.sums(pairs.indptr, pairs.users, values, table, pairs.order)
     return embedding_bag(
         pairs.users, table, pairs.indptr[:-1], mode="sum", per_sample_weights=values[pairs.order]
     )
@@ -155,6 +173,8 @@ class _DecodeAt(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, batch: Batch) -> Tensor:
         ctx.save_for_backward(hidden, weight)
         ctx.batch = batch
+        if kernels.serves(hidden, weight):
+            return kernels.dots(batch.indptr, batch.items, hidden, weight)
         pattern = torch.sparse_csr_tensor(
             batch.indptr,
             batch.items,
@@ -172,3 +192,16 @@ class _DecodeAt(torch.autograd.Function):
         by_user = _sums_by_user(weight, gradient, ctx.batch) if ctx.needs_input_grad[0] else None
         by_item = _sums_by_item(hidden, gradient, ctx.batch) if ctx.needs_input_grad[1] else None
         return by_user, by_item, None
+
+
+class _ValueAt(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, vector: Tensor, batch: Batch) -> Tensor:
+        ctx.batch = batch
+        return vector[batch.items]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        batch = ctx.batch
+        everyone = gradients[0].new_ones(len(batch), 1)
+        return _sums_by_item(everyone, gradients[0].contiguous(), batch)[:, 0], None
