@@ -75,7 +75,7 @@ class Batch:
         """Move a batch's arrays to a device."""
         return cls(
             indptr=torch.from_numpy(indptr.astype(np.int32)).to(device),
-            items=torch.from_numpy(items.astype(np.int32)).to(device),
+            items=torch.from_numpy(items.astype(np.int32, copy=False)).to(device),
             values=torch.from_numpy(values).to(device, dtype),
             n_items=n_items,
         )
