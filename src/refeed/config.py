@@ -122,7 +122,9 @@ class TrainConfig(_Strict):
         update_path: how the matrices with a row an item are updated: "dense", "sparse" (only the rows that a
             batch touches, the others before they are read; the same numbers, at a cost that does not grow
             with the items), or "auto", the cheaper one. A re-feed touches every row.
-        precision: of the weights and all arithmetic.
+        precision: "float32" or "float64", of the weights and all arithmetic; "bf16": as float32, but what
+            goes into a training step's matrix products is rounded to bf16; "auto": bf16 where this machine
+            multiplies it much faster, else float32.
         seed: of the start, the order of the users and the dropout.
         checkpoint_minutes: also checkpoint within an epoch when so much time has passed.
     """
@@ -145,7 +147,7 @@ class TrainConfig(_Strict):
     refeed_label: Literal["output", "ratings", "joint"] = "output"
     refeed_path: Literal["auto", "dense", "collapsed"] = "auto"
     update_path: Literal["auto", "dense", "sparse"] = "auto"
-    precision: Literal["float32", "float64"] = "float32"
+    precision: Literal["auto", "float32", "bf16", "float64"] = "float32"
     seed: Annotated[int, Field(ge=0)] = 0
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
 

@@ -124,7 +124,9 @@ def test_the_other_parameters_have_the_dense_optimizer() -> None:
     matrix, bias = nn.Parameter(torch.ones(4, 2)), nn.Parameter(torch.ones(3))
     optimizer = make_optimizer([matrix, bias], TrainConfig(lr=0.5, momentum=0.0), [matrix])
     bias.grad = torch.ones(3)
-    matrix.grad = torch.sparse_coo_tensor(torch.tensor([[2]]), torch.ones(1, 2), (4, 2), check_invariants=True)
+    matrix.grad = torch.sparse_coo_tensor(
+        torch.tensor([[2]]), torch.ones(1, 2), (4, 2), check_invariants=True
+    )
     set_learning_rate(optimizer, 0.25)
     optimizer.step()
     assert bias.tolist() == [0.75] * 3

@@ -1,6 +1,7 @@
 """The order of the users in an epoch, and the batches they make."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,13 +77,24 @@ class Batches:
         return float(np.mean(1 - (1 - self.size / len(self._users)) ** counts))
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Share]:
-        """The batches of an epoch, from the `first` on."""
+        """The batches of an epoch, from the `first` on; the next one is made while one is trained on."""
+        shares = self._shares(epoch, first)
+        # The pool's end waits for its thread, also if the loop ends early.
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
+            following = thread.submit(next, shares, None)
+            while (share := following.result()) is not None:
+                following = thread.submit(next, shares, None)
+                yield share
+
+    def _shares(self, epoch: int, first: int) -> Iterator[Share]:
         order = np.random.default_rng([self._config.seed, epoch]).permutation(self._users)
         for number in range(first, len(self)):
             start = number * self._batch
             users = order[start : start + self._batch]
             rows = self._runtime.share(len(users))
-            yield Share(number, self._example(epoch, number, users, rows), rows, len(users))
+            example = self._example(epoch, number, users, rows)
+            example.prepare()
+            yield Share(number, example, rows, len(users))
 
     def _example(self, epoch: int, number: int, users: Int64[np.ndarray, " users"], rows: slice) -> Example:
         dropped = self._config.input_dropout

@@ -35,6 +35,9 @@ class Place:
         metrics: the lines of metrics.jsonl so far.
         best_epoch: of the lowest validation RMSE, counted from 1 as in the metrics; 0: none yet.
         best_rmse: that RMSE.
+        half: whether products take bf16, as it was chosen at the start; None: not chosen yet.
+        collapse_from: users a batch from which on re-feeds are computed collapsed, as it was measured at the
+            start; None: not measured.
     """
 
     epoch: int = 0
@@ -45,6 +48,8 @@ class Place:
     metrics: list[dict[str, int | float | None]] = field(default_factory=list)
     best_epoch: int = 0
     best_rmse: float = float("inf")
+    half: bool | None = None
+    collapse_from: int | None = None
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, place: Place) -> None:

@@ -22,6 +22,7 @@ from refeed.ratings.pairs import Aligned, align_to
 from refeed.ratings.store import Ratings
 from refeed.training.batches import Batches, Share
 from refeed.training.checkpoint import Place, load_checkpoint, save_checkpoint
+from refeed.training.machine import choose_paths
 from refeed.training.optimizer import (
     flush,
     learning_rate,
@@ -146,6 +147,7 @@ def _train(run: _Run, model: Autoencoder, valid: Ratings | None, *, resume: bool
         place = load_checkpoint(run.out / "resume.pt", model, optimizer)
     else:
         model.fit_biases(run.train, valid)
+    choose_paths(model, config, place, runtime, run.reporter.say)
     _say_facts(run, model, batches)
 
     with stopping() as stop:
@@ -323,5 +325,7 @@ def _say_facts(run: _Run, model: Autoencoder, batches: Batches) -> None:
         users = len(range(batches.size)[run.runtime.share(batches.size)])
         path = "collapsed" if takes_collapsed_path(model, config, users) else "dense"
         why = "the cheaper one" if model.linear_output else "as the output has an activation"
+        if model.collapse_from is not None:
+            why = f"collapsed is the cheaper one from {model.collapse_from:,} users on"
         why = why if config.refeed_path == "auto" else "as set"
         run.reporter.say(f"re-feeds of {users:,} users: {path}, {why}")

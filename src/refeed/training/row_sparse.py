@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from refeed import kernels
 from refeed.training.skipped import Rule, Skipped
 
 __all__ = ["RowSparse"]
@@ -54,8 +55,11 @@ class RowSparse(torch.optim.Optimizer):
         while len(rows := rows[last[rows] < self._skipped.now]):
             entries, ends = self._skipped.since(last[rows])
             entries = entries.to(matrix.dtype)
-            for some, tensors in self._in_chunks(matrix, rows):
-                self._rule.make_up(entries[some], *tensors)
+            if kernels.serves(matrix):
+                self._rule.compiled_make_up(rows, entries, self._tables(matrix))
+            else:
+                for some, tensors in self._in_chunks(matrix, rows):
+                    self._rule.make_up(entries[some], *tensors)
             last[rows] = ends
 
     def flush(self) -> None:
@@ -75,8 +79,11 @@ class RowSparse(torch.optim.Optimizer):
                 continue
             rows, gradient = _rows_of(matrix.grad)
             self.catch_up(matrix, rows)  # those that only other processes have read
-            for some, tensors in self._in_chunks(matrix, rows):
-                self._rule.update(update, rate, gradient[some], *tensors)
+            if kernels.serves(matrix):
+                self._rule.compiled_update(update, rate, rows, gradient, self._tables(matrix))
+            else:
+                for some, tensors in self._in_chunks(matrix, rows):
+                    self._rule.update(update, rate, gradient[some], *tensors)
             self.state[matrix]["last"][rows] = update
         self._skipped.append(rate)
 
@@ -97,11 +104,14 @@ class RowSparse(torch.optim.Optimizer):
         # PyTorch has put new groups into the rest.
         self.param_groups[1:] = self._rest.param_groups
 
+    def _tables(self, matrix: nn.Parameter) -> list[Tensor]:
+        return [matrix.data, *(self.state[matrix][name] for name in self._rule.buffers)]
+
     def _in_chunks(
         self, matrix: nn.Parameter, rows: Int64[Tensor, " rows"]
     ) -> Iterator[tuple[slice, list[Float[Tensor, "some width"]]]]:
         """Some rows of the matrix and of its buffers at a time; what the caller makes of them is kept."""
-        wholes = [matrix, *(self.state[matrix][name] for name in self._rule.buffers)]
+        wholes = self._tables(matrix)
         size = max(_CHUNK // matrix.shape[1], 1)
         for first in range(0, len(rows), size):
             some = slice(first, min(first + size, len(rows)))

@@ -1,6 +1,8 @@
 """Where the numbers are computed: the device, and the processes that share the work."""
 
+import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +11,9 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
-__all__ = ["Runtime", "running"]
+__all__ = ["Runtime", "keep_freed_memory", "running"]
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ class Runtime:
 @contextmanager
 def running() -> Iterator[Runtime]:
     """The runtime of this process: CUDA if there is one, and all processes if torchrun started several."""
+    keep_freed_memory()
     world, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
     device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
     if world == 1:
@@ -96,3 +101,17 @@ def running() -> Iterator[Runtime]:
         yield Runtime(device, torch.distributed.get_rank(), world)
     finally:
         torch.distributed.destroy_process_group()
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed memory for the next step.
+
+    By default it hands every large block back to the system and asks for it again, and the system clears its
+    pages each time: of a step with 36 MB matrices that is a third.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # absent in other C libraries
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)

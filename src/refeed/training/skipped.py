@@ -6,6 +6,7 @@ together depends on when they were, not on the row: it is kept in a table, an en
 which a row may have been left alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -13,6 +14,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
+
+from refeed import kernels
 
 __all__ = ["AdamW", "Momentum", "Rule", "Skipped"]
 
@@ -49,6 +52,26 @@ class Rule(Protocol):
 
     def update(self, update: int, rate: float, gradient: Tensor, weight: Tensor, *buffers: Tensor) -> None:
         """Move rows on, in place, by an update that they have a gradient in."""
+        ...
+
+    def compiled_make_up(
+        self,
+        rows: Int64[Tensor, " rows"],
+        entries: Float[Tensor, "rows columns"],
+        tables: Sequence[Float[Tensor, "items width"]],
+    ) -> None:
+        """As `make_up`, of some rows of the whole matrix and its buffers, by a compiled kernel."""
+        ...
+
+    def compiled_update(
+        self,
+        update: int,
+        rate: float,
+        rows: Int64[Tensor, " rows"],
+        gradient: Float[Tensor, "rows width"],
+        tables: Sequence[Float[Tensor, "items width"]],
+    ) -> None:
+        """As `update`, likewise."""
         ...
 
 
@@ -158,6 +181,26 @@ class Momentum:
             momentum.add_(weight, alpha=self.decay)
         weight.sub_(momentum, alpha=rate)
 
+    def compiled_make_up(
+        self,
+        rows: Int64[Tensor, " rows"],
+        entries: Float[Tensor, "rows 4"],
+        tables: Sequence[Float[Tensor, "items width"]],
+    ) -> None:
+        """As `make_up`."""
+        kernels.update("momentum_skip", rows, entries, tables)
+
+    def compiled_update(
+        self,
+        _update: int,
+        rate: float,
+        rows: Int64[Tensor, " rows"],
+        gradient: Float[Tensor, "rows width"],
+        tables: Sequence[Float[Tensor, "items width"]],
+    ) -> None:
+        """As `update`."""
+        kernels.update("momentum_step", rows, gradient, tables, (rate, self.momentum, self.decay))
+
 
 _SPREAD = 1 / 9  # how far, relatively, the β of a segment lie from their centre at most; see `AdamW`
 
@@ -240,6 +283,29 @@ class AdamW:
         square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
         denominator = square.sqrt().div_((1 - second**update) ** 0.5).add_(self.epsilon)
         weight.mul_(1 - rate * self.decay).addcdiv_(mean, denominator, value=-rate / (1 - first**update))
+
+    def compiled_make_up(
+        self,
+        rows: Int64[Tensor, " rows"],
+        entries: Float[Tensor, "rows columns"],
+        tables: Sequence[Float[Tensor, "items width"]],
+    ) -> None:
+        """As `make_up`."""
+        kernels.update("adamw_skip", rows, entries, tables, (0.0, 0.0, 0.0, 0.0, 0.0, self.epsilon))
+
+    def compiled_update(
+        self,
+        update: int,
+        rate: float,
+        rows: Int64[Tensor, " rows"],
+        gradient: Float[Tensor, "rows width"],
+        tables: Sequence[Float[Tensor, "items width"]],
+    ) -> None:
+        """As `update`."""
+        first, second = self.betas
+        step, root = rate / (1 - first**update), (1 - second**update) ** 0.5
+        scalars = (1 - rate * self.decay, 1 - first, second, root, step, self.epsilon, 1 - second)
+        kernels.update("adamw_step", rows, gradient, tables, scalars)
 
     def _beta(
         self, last: int | Int64[np.ndarray, " lasts"], update: int

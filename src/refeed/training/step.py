@@ -7,7 +7,8 @@ from torch import Tensor
 from refeed.config import TrainConfig
 from refeed.model.autoencoder import Autoencoder
 from refeed.model.dropout import Dropout
-from refeed.model.refeed import collapses, feed
+from refeed.model.refeed import feed
+from refeed.model.refeed_cost import collapses
 from refeed.training.example import Example
 from refeed.training.row_sparse import RowSparse
 from refeed.training.runtime import Runtime
