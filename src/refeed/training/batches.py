@@ -69,7 +69,7 @@ class Batches:
 
     @property
     def touched(self) -> float:
-        """The share of the items (of the users, if item-based) with a rating that a full batch has, on average.
+        """The share of the items (of the users, if item-based) that a full batch has a rating of, on average.
 
         A batch of b of n rows misses a column of c ratings with a chance of about (1 − b/n)ᶜ.
         """

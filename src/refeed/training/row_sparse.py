@@ -69,7 +69,7 @@ class RowSparse(torch.optim.Optimizer):
         self._skipped.restart()
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self, _closure: None = None) -> None:  # type: ignore[override]
         """One update, from the gradients; rows that have none wait."""
         self._rest.step()
         rate = self.param_groups[0]["lr"]
@@ -88,7 +88,7 @@ class RowSparse(torch.optim.Optimizer):
         self._skipped.append(rate)
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it, as it is: with rows that wait, so that a resumed training rounds as one never stopped."""
+        """All of it as it is, rows that wait included: a resumed training rounds as one never stopped."""
         return {
             "matrices": [self.state[matrix] for matrix in self._matrices],
             "skipped": self._skipped.state_dict(),

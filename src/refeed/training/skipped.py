@@ -112,7 +112,7 @@ class Skipped:
     def since(
         self, lasts: Int64[Tensor, " rows"]
     ) -> tuple[Float64[Tensor, "rows columns"], Int64[Tensor, " rows"]]:
-        """The entries of rows that were updated last in `lasts`, each before `now`, and how far they reach."""
+        """The entries of rows updated last in `lasts`, each before `now`, and how far they reach."""
         on_cpu = lasts.cpu()
         bounds = torch.tensor([*self._starts[1:], self.now])
         ends = bounds[torch.searchsorted(bounds, on_cpu, right=True)]
@@ -219,8 +219,8 @@ class AdamW:
 
         − (m / D) Σ c / (1 + η u) = − (m / D) Σₙ (−u)ⁿ Mₙ  with the moments  Mₙ = Σ c ηⁿ.
 
-    A segment ends before |η| exceeds 1/9, so `terms` of the series leave at most (1/9)^terms × 9/8 of the sum,
-    whatever v is: 3e-8 with 8, 6e-16 with 16, below the rounding of float32 and float64.
+    A segment ends before |η| exceeds 1/9, so `terms` of the series leave out at most (1/9)^terms × 9/8 of the
+    sum, whatever v is: 3e-8 with 8, 6e-16 with 16, below the rounding of float32 and float64.
 
     An entry holds b₁ʲ, b₂ʲ, the product of the decay's 1 − r λ, β̄ and the moments; each c, too, shrinks by
     the decays that come after it.

@@ -42,11 +42,7 @@ def train_step(
         runtime.sum_gradients(model)
         optimizer.step()
 
-    if isinstance(optimizer, RowSparse):
-        for matrix in model.item_matrices:
-            # Inputs are some of the targets, so with tied weights the latter are all.
-            read = example.targets if matrix is model.item_out_weight else example.inputs
-            optimizer.catch_up(matrix, read.rated_items)
+    _catch_up(model, example, optimizer)
     hidden = model(example.inputs, dropout)
     losses = [_mmse(model, hidden, example, runtime)]
     if not config.refeed:
@@ -70,6 +66,16 @@ def train_step(
     if config.refeed_label == "joint":
         update(torch.stack(losses).sum())
     return [loss.detach() for loss in losses]
+
+
+def _catch_up(model: Autoencoder, example: Example, optimizer: torch.optim.Optimizer) -> None:
+    """Let the rows that the first pass reads be what all updates so far make of them."""
+    if not isinstance(optimizer, RowSparse):
+        return
+    for matrix in model.item_matrices:
+        # Inputs are some of the targets, so with tied weights the latter are all.
+        read = example.targets if matrix is model.item_out_weight else example.inputs
+        optimizer.catch_up(matrix, read.rated_items)
 
 
 def takes_collapsed_path(model: Autoencoder, config: TrainConfig, users: int) -> bool:
