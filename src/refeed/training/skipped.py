@@ -22,15 +22,17 @@ __all__ = ["AdamW", "Momentum", "Rule", "Skipped"]
 
 @runtime_checkable
 class Rule(Protocol):
-    """An optimizer, row by row. Updates are counted from 1.
+    """An optimizer, row by row. Updates are counted from 1."""
 
-    Attributes:
-        buffers: the names of what it keeps for each weight.
-        identity: the entry of a row that has skipped nothing.
-    """
+    @property
+    def buffers(self) -> tuple[str, ...]:
+        """The names of what it keeps for each weight."""
+        ...
 
-    buffers: tuple[str, ...]
-    identity: Float64[np.ndarray, " columns"]
+    @property
+    def identity(self) -> Float64[np.ndarray, " columns"]:
+        """The entry of a row that has skipped nothing."""
+        ...
 
     def begins(self, start: int, update: int) -> bool:
         """Whether what is skipped from this update on must be kept apart from what is since `start`."""
@@ -250,7 +252,7 @@ class AdamW:
         rate: float,
     ) -> None:
         """Add one term to the moments."""
-        beta = self._beta(lasts, update)
+        beta = np.asarray(self._beta(lasts, update))
         entries[-1, 3] = beta[-1] / (1 + _SPREAD)
         entries[:, 0] *= self.betas[0]
         entries[:, 1] *= self.betas[1]
