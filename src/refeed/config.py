@@ -147,7 +147,12 @@ class TrainConfig(_Strict):
             user's ratings), or "joint" (as "output", but all losses in one update).
         refeed_path: how a re-feed is computed: "dense", "collapsed" (for a linear output layer; the same
             numbers, at a cost that does not grow with the batch), or "auto", the cheaper one.
-        precision: of the weights and all arithmetic.
+        update_path: how the matrices with a row an item are updated: "dense", "sparse" (only the rows that a
+            batch touches, the others before they are read; the same numbers, at a cost that does not grow
+            with the items), or "auto", the cheaper one. A re-feed touches every row.
+        precision: "float32" or "float64", of the weights and all arithmetic; "bf16": as float32, but what
+            goes into a training step's matrix products is rounded to bf16; "auto": bf16 where this machine
+            multiplies it much faster, else float32.
         ensemble: how many models of different seeds to train; predictions are the means of theirs.
         seed: of the start, the order of the users and the dropout.
         checkpoint_minutes: also checkpoint within an epoch when so much time has passed.
@@ -171,7 +176,8 @@ class TrainConfig(_Strict):
     refeed: Annotated[int, Field(ge=0)] = 0
     refeed_label: Literal["output", "ratings", "joint"] = "output"
     refeed_path: Literal["auto", "dense", "collapsed"] = "auto"
-    precision: Literal["float32", "float64"] = "float32"
+    update_path: Literal["auto", "dense", "sparse"] = "auto"
+    precision: Literal["auto", "float32", "bf16", "float64"] = "float32"
     ensemble: Annotated[int, Field(ge=1)] = 1
     seed: Annotated[int, Field(ge=0)] = 0
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
@@ -191,6 +197,12 @@ class Config(_Strict):
         )
         if self.train.refeed_path == "collapsed" and not linear:
             raise ValueError("refeed_path = collapsed needs a linear output: model.output_activation = false")
+        return self
+
+    @model_validator(mode="after")
+    def _sparse_has_no_refeeds(self) -> "Config":
+        if self.train.update_path == "sparse" and self.train.refeed:
+            raise ValueError("update_path = sparse needs train.refeed = 0, as a re-feed touches every item")
         return self
 
     def to_toml(self) -> str:

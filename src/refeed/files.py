@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["whole_file", "whole_folder"]
+__all__ = ["same_file", "whole_file", "whole_folder"]
 
 
 def _sync(path: Path) -> None:
@@ -33,6 +33,18 @@ def whole_file(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def same_file(path: Path, other: Path) -> None:
+    """Make `other` the same file as `path`: a second name, where the disk has such, or else a copy.
+
+    For files that are only ever replaced as a whole.
+    """
+    with whole_file(other) as beside:
+        try:
+            beside.hardlink_to(path)
+        except OSError:
+            shutil.copyfile(path, beside)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import torch
 
 from refeed.config import AutoencoderConfig
 from refeed.model.autoencoder import Autoencoder
-from refeed.model.refeed import collapses, feed
+from refeed.model.refeed import feed
+from refeed.model.refeed_cost import collapses
 
 
 def moved_model(

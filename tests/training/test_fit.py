@@ -27,6 +27,7 @@ from pathlib import Path
 from refeed.config import config_from_toml
 from refeed.ratings.store import Ratings
 from refeed.training.fit import fit
+from refeed.training.optimizer import takes_sparse_path
 from refeed.training.progress import reporting
 
 folder, out, resume = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "resume"
@@ -309,3 +310,74 @@ def test_a_closed_form_model_is_trained_and_saved_like_any_other(tmp_path: Path)
     (line,) = metrics_of(tmp_path / "run")
     assert line["valid_rmse"] < float(valid.values.std())
     assert ModelFolder.load(tmp_path / "run").config.model.kind == "bias"
+
+
+@pytest.mark.parametrize("settings", [{"momentum": 0.9}, {"optimizer": "adamw", "weight_decay": 0.1}])
+@pytest.mark.parametrize("tied", [False, True])
+def test_sparse_updates_give_the_numbers_of_dense_ones(
+    tmp_path: Path, settings: dict[str, object], tied: bool
+) -> None:
+    train, valid = simulated()
+    model = AutoencoderConfig(encoder=[8], dropout=0.3, tied=tied, target="residual", rated_channel=True)
+    for path in ("dense", "sparse"):
+        settings |= {"update_path": path, "precision": "float64", "input_dropout": 0.5}
+        fit(
+            train,
+            valid,
+            Config(model=model, train=TrainConfig.model_validate({"batch": 2, "epochs": 2, **settings})),
+            tmp_path / path,
+        )
+    for dense, sparse in zip(metrics_of(tmp_path / "dense"), metrics_of(tmp_path / "sparse"), strict=True):
+        assert sparse == pytest.approx(dense, rel=1e-12)
+    weights, others = (load_file(tmp_path / path / "last.safetensors") for path in ("dense", "sparse"))
+    for name, weight in weights.items():
+        torch.testing.assert_close(others[name], weight, rtol=0, atol=1e-12)
+
+
+def test_sparse_updates_stopped_by_ctrl_c_and_resumed_equal_never_stopped(tmp_path: Path) -> None:
+    config = config_of(lr=5e-4, batch=1, epochs=14, refeed=0, update_path="sparse")
+    folder = prepared(tmp_path, config)
+    finish(start(folder, tmp_path / "whole", "start"))
+    stopped = start(folder, tmp_path / "stopped", "start")
+    while not (tmp_path / "stopped" / "metrics.jsonl").exists():
+        assert stopped.poll() is None, stopped.communicate()[1]
+        time.sleep(0.001)
+    stopped.send_signal(signal.SIGINT)
+    assert "everything is saved" in stopped.communicate(timeout=60)[1]
+    finish(start(folder, tmp_path / "stopped", "resume"))
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_two_processes_with_sparse_updates_give_the_numbers_of_one(tmp_path: Path) -> None:
+    # The last batch of an epoch has one user, so that one process has none.
+    config = config_of(precision="float64", epochs=2, refeed=0, batch=59, update_path="sparse")
+    folder = prepared(tmp_path, config)
+    finish(start(folder, tmp_path / "one", "start"))
+    finish(start(folder, tmp_path / "two", "start", processes=2))
+    for one, two in zip(metrics_of(tmp_path / "one"), metrics_of(tmp_path / "two"), strict=True):
+        assert one == pytest.approx(two, abs=1e-12)
+    weights, others = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, others[name], rtol=0, atol=1e-12)
+
+
+def test_the_path_of_updates_is_chosen_by_the_items_and_what_a_batch_touches() -> None:
+    config = TrainConfig()
+    assert takes_sparse_path(config, 1_000_000, 0.02)
+    assert not takes_sparse_path(config, 1_000_000, 0.5)
+    assert not takes_sparse_path(config, 1_000, 0.02)
+    assert not takes_sparse_path(TrainConfig(refeed=1), 1_000_000, 0.02)
+    assert takes_sparse_path(TrainConfig(update_path="sparse"), 10, 1.0)
+
+
+@pytest.mark.parametrize("path", ["dense", "sparse"])
+def test_a_checkpoint_gives_back_every_weight_and_buffer(tmp_path: Path, path: str) -> None:
+    train, valid = simulated()
+    model = AutoencoderConfig(encoder=[4], target="residual")
+    settings = {"epochs": 1, "batch": 4, "update_path": path}
+    config = Config(model=model, train=TrainConfig.model_validate(settings))
+    fit(train, valid, config, tmp_path / "run")
+    saved = torch.load(tmp_path / "run" / "resume.pt", weights_only=True)["state"]["model"]
+    assert saved.keys() == load_file(tmp_path / "run" / "last.safetensors").keys()
+    for name, weight in load_file(tmp_path / "run" / "last.safetensors").items():
+        assert torch.equal(saved[name], weight)

@@ -18,7 +18,8 @@ from refeed.model.activations import ACTIVATIONS
 from refeed.model.biases import Biases, pick_damping
 from refeed.model.dropout import Dropout
 from refeed.model.levels import BiasLevels, Levels, NoLevels
-from refeed.model.sparse import Batch, decode_at, encode
+from refeed.model.products import product
+from refeed.model.sparse import Batch, decode_at, encode, value_at
 from refeed.ratings.store import Ratings
 
 __all__ = ["Autoencoder"]
@@ -42,8 +43,16 @@ class Autoencoder(nn.Module):
         n_items: the number of items (of users, if item-based).
         generator: draws the Xavier-uniform start (Glorot & Bengio 2010: bound √(6/(fan_in + fan_out)));
             biases start at 0. None: torch's global one.
+
+    `half` is the precision of the matrix products' operands in training, if it isn't that of the weights;
+    predictions are always computed in the precision of the weights. `collapse_from` is the number of users in
+    a batch from which on re-feeds are computed collapsed, if it was measured (model/refeed_cost.py).
+    `sparse_gradients` says whether the item matrices get gradients of only the rows that a batch touches.
     """
 
+    sparse_gradients: bool = False
+    half: torch.dtype | None = None
+    collapse_from: int | None = None
     bias_mean: Tensor
     bias_items: Tensor
     bias_user_damping: Tensor
@@ -94,10 +103,10 @@ class Autoencoder(nn.Module):
         """V x + c, before the activation, from the sparse ratings x."""
         scale = self._input_scale(batch)
         inputs = batch.values if scale is None else batch.values * scale
-        sums = encode(self.item_in, inputs, batch)
+        sums = encode(self.item_in, inputs, batch, sparse=self.sparse_gradients)
         if self.config.rated_channel:
             rated = torch.ones_like(batch.values) if scale is None else scale
-            sums = sums + encode(self.item_rated, rated, batch)
+            sums = sums + encode(self.item_rated, rated, batch, sparse=self.sparse_gradients)
         return torch.add(sums, self.encode_b[0])
 
     def first_layer_dense(self, sums: Float[Tensor, "users width"]) -> Float[Tensor, "users width"]:
@@ -121,19 +130,35 @@ class Autoencoder(nn.Module):
         depth = len(self.encode_w)  # of the layers after the first
         units = layer(first, drop=everywhere or depth == 0)
         for number, weight in enumerate(self.encode_w, start=1):
-            units = layer(units @ weight.t() + self.encode_b[number], drop=everywhere or number == depth)
+            before = product(units, weight.t(), self.operands) + self.encode_b[number]
+            units = layer(before, drop=everywhere or number == depth)
         for number, weight in enumerate(self._decoder_weights()):
-            units = layer(units @ weight.t() + self.decode_b[number], drop=everywhere)
+            units = layer(product(units, weight.t(), self.operands) + self.decode_b[number], drop=everywhere)
         return units
 
     def output_at(self, hidden: Float[Tensor, "users width"], batch: Batch) -> Float[Tensor, " pairs"]:
         """The outputs at the pairs of a batch."""
-        products = decode_at(hidden, self.item_out_weight, batch)
-        return self._output_activation(products + self.decode_b[-1][batch.items])
+        products = decode_at(hidden, self.item_out_weight, batch, sparse=self.sparse_gradients)
+        return self.output_activation(products + value_at(self.decode_b[-1], batch))
 
     def output(self, hidden: Float[Tensor, "users width"]) -> Float[Tensor, "users items"]:
         """The outputs at all items."""
-        return self._output_activation(torch.addmm(self.decode_b[-1], hidden, self.item_out_weight.t()))
+        return self.output_activation(torch.addmm(self.decode_b[-1], hidden, self.item_out_weight.t()))
+
+    def output_activation(self, outputs: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """The output layer's activation, if it has one."""
+        return self._activation(outputs) if self.config.output_activation else outputs
+
+    @property
+    def operands(self) -> torch.dtype | None:
+        """The precision of the operands of matrix products; None: that of the weights."""
+        return self.half if self.training else None
+
+    @property
+    def item_matrices(self) -> list[nn.Parameter]:
+        """The matrices with a row an item."""
+        rated = [self.item_rated] if self.config.rated_channel else []
+        return [self.item_in, *rated, *([] if self.config.tied else [self.item_out])]
 
     @property
     def item_out_weight(self) -> Tensor:
@@ -149,9 +174,6 @@ class Autoencoder(nn.Module):
         if self.config.tied:
             return (weight.t() for weight in reversed(list(self.encode_w)))
         return iter(self.decode_w)
-
-    def _output_activation(self, outputs: Tensor) -> Tensor:
-        return self._activation(outputs) if self.config.output_activation else outputs
 
     def _input_scale(self, batch: Batch) -> Float[Tensor, " pairs"] | None:
         if self.config.input_scale == "none":
@@ -287,7 +309,7 @@ class Autoencoder(nn.Module):
         def block(users: Int64[np.ndarray, " users"]) -> Tensor:
             some = torch.from_numpy(users).to(codes.device)
             products = torch.addmm(self.decode_b[-1][some, None], self.item_out_weight[some], codes)
-            outputs = self._output_activation(products)
+            outputs = self.output_activation(products)
             return _raised(outputs, None if of_items is None else (parts[0][1][users], of_items))
 
         return block

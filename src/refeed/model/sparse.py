@@ -4,22 +4,25 @@
 *decode at*: the outputs at the rated (user, item) pairs only.
 
 Both gradients are sums over the same pairs, once by user and once by item, so a batch carries both orders.
-No users × items matrix is ever built, and no ratings × width matrix either.
+No users × items matrix is ever built, and no ratings × width matrix either. Compiled kernels serve where they
+are there (`refeed/kernels`), PyTorch's operations elsewhere.
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int32, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-__all__ = ["Batch", "ItemOrder", "decode_at", "encode"]
+from refeed import kernels
+
+__all__ = ["Batch", "ItemOrder", "decode_at", "encode", "value_at"]
 
 with warnings.catch_warnings():
     # PyTorch says once a process that its CSR matrices are "beta"; the user can do nothing about that.
@@ -72,7 +75,7 @@ class Batch:
         """Move a batch's arrays to a device."""
         return cls(
             indptr=torch.from_numpy(indptr.astype(np.int32)).to(device),
-            items=torch.from_numpy(items.astype(np.int32)).to(device),
+            items=torch.from_numpy(items.astype(np.int32, copy=False)).to(device),
             values=torch.from_numpy(values).to(device, dtype),
             n_items=n_items,
         )
@@ -95,6 +98,8 @@ class Batch:
     @cached_property
     def by_item(self) -> ItemOrder:
         """The same pairs sorted by item, users ascending within an item."""
+        if kernels.serves(self.values):
+            return ItemOrder(*kernels.by_item(self.indptr, self.items, self.n_items))
         items, order = self.items.sort(stable=True)
         bounds = torch.arange(self.n_items + 1, dtype=torch.int32, device=items.device)
         return ItemOrder(
@@ -103,35 +108,76 @@ class Batch:
             order=order.to(torch.int32),
         )
 
+    @cached_property
+    def rated_items(self) -> Int64[Tensor, " rated"]:
+        """The items that have a pair, ascending."""
+        return self.by_item.indptr.diff().nonzero()[:, 0]
+
+    @cached_property
+    def by_rated_item(self) -> ItemOrder:
+        """As `by_item`, of `rated_items` alone."""
+        pairs = self.by_item
+        return replace(pairs, indptr=torch.cat([pairs.indptr[self.rated_items], pairs.indptr[-1:]]))
+
 
 def encode(
-    weight: Float[Tensor, "items width"], values: Float[Tensor, " pairs"], batch: Batch
+    weight: Float[Tensor, "items width"],
+    values: Float[Tensor, " pairs"],
+    batch: Batch,
+    *,
+    sparse: bool = False,
 ) -> Float[Tensor, "users width"]:
     """Σ value × weight[item] over each user's pairs: the sparse batch times the matrix.
 
-    Differentiable in `weight` only.
+    Differentiable in `weight` only; if `sparse`, its gradient holds the rows of the rated items alone.
     """
-    sums: Float[Tensor, "users width"] = _Encode.apply(weight, values, batch)  # type: ignore[no-untyped-call]
+    sums: Float[Tensor, "users width"] = _Encode.apply(weight, values, batch, sparse)  # type: ignore[no-untyped-call]
     return sums
 
 
 def decode_at(
-    hidden: Float[Tensor, "users width"], weight: Float[Tensor, "items width"], batch: Batch
+    hidden: Float[Tensor, "users width"],
+    weight: Float[Tensor, "items width"],
+    batch: Batch,
+    *,
+    sparse: bool = False,
 ) -> Float[Tensor, " pairs"]:
     """hidden[user] · weight[item] for each pair of the batch.
 
-    Differentiable in `hidden` and `weight`.
+    Differentiable in `hidden` and `weight`; if `sparse`, the latter's gradient holds the rows of the rated
+    items alone.
     """
-    products: Float[Tensor, " pairs"] = _DecodeAt.apply(hidden, weight, batch)  # type: ignore[no-untyped-call]
+    products: Float[Tensor, " pairs"] = _DecodeAt.apply(hidden, weight, batch, sparse)  # type: ignore[no-untyped-call]
     return products
 
 
+def value_at(vector: Float[Tensor, " items"], batch: Batch) -> Float[Tensor, " pairs"]:
+    """vector[item] for each pair of the batch.
+
+    Differentiable in `vector`.
+    """
+    values: Float[Tensor, " pairs"] = _ValueAt.apply(vector, batch)  # type: ignore[no-untyped-call]
+    return values
+
+
 def _sums_by_user(table: Tensor, values: Tensor, batch: Batch) -> Tensor:
+    if kernels.serves(table, values):
+        return kernels.sums(batch.indptr, batch.items, values, table)
     return embedding_bag(batch.items, table, batch.indptr[:-1], mode="sum", per_sample_weights=values)
 
 
-def _sums_by_item(table: Tensor, values: Tensor, batch: Batch) -> Tensor:
-    pairs = batch.by_item
+def _sums_by_item(table: Tensor, values: Tensor, batch: Batch, *, sparse: bool = False) -> Tensor:
+    """A row an item: dense, or a sparse tensor of the rows of rated items."""
+    if sparse:
+        rows, sums = batch.rated_items[None], _sums_of(batch.by_rated_item, table, values)
+        size = (batch.n_items, table.shape[1])
+        return torch.sparse_coo_tensor(rows, sums, size, is_coalesced=True, check_invariants=False)
+    return _sums_of(batch.by_item, table, values)
+
+
+def _sums_of(pairs: ItemOrder, table: Tensor, values: Tensor) -> Tensor:
+    if kernels.serves(table, values):
+        return kernels.sums(pairs.indptr, pairs.users, values, table, pairs.order)
     return embedding_bag(
         pairs.users, table, pairs.indptr[:-1], mode="sum", per_sample_weights=values[pairs.order]
     )
@@ -139,22 +185,25 @@ def _sums_by_item(table: Tensor, values: Tensor, batch: Batch) -> Tensor:
 
 class _Encode(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, values: Tensor, batch: Batch) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, values: Tensor, batch: Batch, sparse: bool) -> Tensor:
         ctx.save_for_backward(values)
-        ctx.batch = batch
+        ctx.batch, ctx.sparse = batch, sparse
         return _sums_by_user(weight, values, batch)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (values,) = ctx.saved_tensors
-        return _sums_by_item(gradients[0].contiguous(), values, ctx.batch), None, None
+        by_item = _sums_by_item(gradients[0].contiguous(), values, ctx.batch, sparse=ctx.sparse)
+        return by_item, None, None, None
 
 
 class _DecodeAt(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, batch: Batch) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, batch: Batch, sparse: bool) -> Tensor:
         ctx.save_for_backward(hidden, weight)
-        ctx.batch = batch
+        ctx.batch, ctx.sparse = batch, sparse
+        if kernels.serves(hidden, weight):
+            return kernels.dots(batch.indptr, batch.items, hidden, weight)
         pattern = torch.sparse_csr_tensor(
             batch.indptr,
             batch.items,
@@ -166,9 +215,25 @@ class _DecodeAt(torch.autograd.Function):
         return products
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         hidden, weight = ctx.saved_tensors
         gradient = gradients[0].contiguous()
-        by_user = _sums_by_user(weight, gradient, ctx.batch) if ctx.needs_input_grad[0] else None
-        by_item = _sums_by_item(hidden, gradient, ctx.batch) if ctx.needs_input_grad[1] else None
-        return by_user, by_item, None
+        by_user = by_item = None
+        if ctx.needs_input_grad[0]:
+            by_user = _sums_by_user(weight, gradient, ctx.batch)
+        if ctx.needs_input_grad[1]:
+            by_item = _sums_by_item(hidden, gradient, ctx.batch, sparse=ctx.sparse)
+        return by_user, by_item, None, None
+
+
+class _ValueAt(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, vector: Tensor, batch: Batch) -> Tensor:
+        ctx.batch = batch
+        return vector[batch.items]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        batch = ctx.batch
+        everyone = gradients[0].new_ones(len(batch), 1)
+        return _sums_by_item(everyone, gradients[0].contiguous(), batch)[:, 0], None

@@ -1,6 +1,7 @@
 """The order of the users in an epoch, and the batches they make."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -47,8 +48,26 @@ class Batches(Generic[E]):
         """How many users an epoch trains on."""
         return min(len(self._users), len(self) * self._batch)
 
+    @property
+    def touched(self) -> float:
+        """The share of the items (of the users, if item-based) that a full batch has a rating of, on average.
+
+        A batch of b of n rows misses a column of c ratings with a chance of about (1 − b/n)ᶜ.
+        """
+        counts = self._learner.rows.item_counts
+        return float(np.mean(1 - (1 - self.size / len(self._users)) ** counts))
+
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Share[E]]:
-        """The batches of an epoch, from the `first` on."""
+        """The batches of an epoch, from the `first` on; the next one is made while one is trained on."""
+        shares = self._shares(epoch, first)
+        # The pool's end waits for its thread, also if the loop ends early.
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
+            following = thread.submit(next, shares, None)
+            while (share := following.result()) is not None:
+                following = thread.submit(next, shares, None)
+                yield share
+
+    def _shares(self, epoch: int, first: int) -> Iterator[Share[E]]:
         order = np.random.default_rng([self._config.seed, epoch]).permutation(self._users)
         for number in range(first, len(self)):
             start = number * self._batch

@@ -36,6 +36,9 @@ class Place:
         metrics: the lines of metrics.jsonl so far.
         best_epoch: of the member's lowest validation RMSE, counted from 1 as in the metrics; 0: none yet.
         best_rmse: that RMSE.
+        half: whether products take bf16, as it was chosen at the start; None: not chosen yet.
+        collapse_from: users a batch from which on re-feeds are computed collapsed, as it was measured at the
+            start; None: not measured.
     """
 
     member: int = 0
@@ -47,6 +50,8 @@ class Place:
     metrics: list[dict[str, int | float | None]] = field(default_factory=list)
     best_epoch: int = 0
     best_rmse: float = float("inf")
+    half: bool | None = None
+    collapse_from: int | None = None
 
     def finish_epoch(self) -> None:
         """Move on to the next epoch."""
@@ -64,28 +69,39 @@ def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Place:
     """Put a saved state back into a model and an optimizer of the same shapes.
 
+    Both take over the tensors as they were read, and the model gives up its own weights before: at no time
+    are there two of a big matrix.
+
     Raises:
         ModelError: there is none, it is damaged, or of another version.
     """
-    state = _load(path, next(model.parameters()).device)
-    model.load_state_dict(state["model"])
+    device = next(model.parameters()).device
+    for parameter in model.parameters():
+        parameter.data = parameter.new_empty(0)
+    saved = _load(path, device)
+    state = saved["state"]
+    if saved["checksum"] != _digest(state):
+        raise ModelError(f"{path} is damaged (its checksum differs); the training can't go on, start it anew")
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        tensor.data = state["model"][name]
     optimizer.load_state_dict(state["optimizer"])
     return Place(**state["place"])
 
 
 def place_of(path: Path) -> Place:
-    """Where the training stands that a checkpoint was written in.
+    """Where the training stands that a checkpoint was written in; the rest of it isn't read.
 
     Raises:
         ModelError: as `load_checkpoint`.
     """
-    return Place(**_load(path, torch.device("cpu"))["place"])
+    return Place(**_load(path, torch.device("cpu"), mmap=True)["state"]["place"])
 
 
-def _load(path: Path, device: torch.device) -> dict[str, Any]:
+def _load(path: Path, device: torch.device, *, mmap: bool = False) -> dict[str, Any]:
     try:
-        saved = torch.load(path, map_location=device, weights_only=True)
-        version, checksum, state = saved["format"], saved["checksum"], saved["state"]
+        saved = torch.load(path, map_location=device, weights_only=True, mmap=mmap)
+        version = saved["format"]
+        parts: dict[str, Any] = {"checksum": saved["checksum"], "state": saved["state"]}
     except (
         OSError,
         RuntimeError,
@@ -101,9 +117,7 @@ def _load(path: Path, device: torch.device) -> dict[str, Any]:
             f"{path} has checkpoint format {version}, this refeed reads format {FORMAT}; "
             "go on with the version of refeed that wrote it"
         )
-    if checksum != _digest(state):
-        raise ModelError(f"{path} is damaged (its checksum differs); the training can't go on, start it anew")
-    return dict(state)
+    return parts
 
 
 def _digest(state: object) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from refeed import kernels
 from refeed.model.autoencoder import Autoencoder
 from refeed.model.sparse import Batch
 from refeed.ratings.store import Ratings
@@ -26,6 +27,12 @@ class Example:
     inputs: Batch
     targets: Batch
     weights: Float[Tensor, " pairs"] | None = None
+
+    def prepare(self) -> None:
+        """Sort the pairs by item now, off the training's own thread, where a kernel does it."""
+        for batch in (self.inputs, self.targets):
+            if kernels.serves(batch.values):
+                _ = batch.by_item
 
 
 def whole(model: Autoencoder, rows: Ratings, users: Int64[np.ndarray, " users"]) -> Example:

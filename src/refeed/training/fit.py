@@ -14,6 +14,7 @@ import torch
 
 from refeed.config import AutoencoderConfig, Config, RidgeConfig, TrainConfig
 from refeed.errors import DataError, TrainingDivergedError
+from refeed.files import same_file
 from refeed.kinds import build_model
 from refeed.model.ensemble import Ensemble, ensemble_of
 from refeed.model.interface import Model
@@ -33,7 +34,8 @@ from refeed.training.batches import Batches
 from refeed.training.calibrate import calibrate
 from refeed.training.checkpoint import Place, load_checkpoint, place_of, save_checkpoint
 from refeed.training.learner import AutoencoderLearner, make_learner
-from refeed.training.optimizer import learning_rate, make_optimizer, set_learning_rate
+from refeed.training.machine import choose_paths
+from refeed.training.optimizer import flush, learning_rate, make_optimizer, set_learning_rate
 from refeed.training.progress import Reporter, silent
 from refeed.training.resume import resumed_config
 from refeed.training.ridge import RidgeLearner
@@ -124,6 +126,11 @@ class _Run:
             weights = model.state_dict()  # type: ignore[attr-defined]
             save_weights(self.out / f"{name}.safetensors", weights, bound_to)
 
+    def keep(self, name: str, other: str) -> None:
+        """Save the weights of that name under another one, too."""
+        if self.runtime.rank == 0:
+            same_file(self.out / f"{name}.safetensors", self.out / f"{other}.safetensors")
+
     def save_metrics(self, metrics: list[Metrics]) -> None:
         if self.runtime.rank == 0:
             write_text(self.out / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in metrics))
@@ -177,10 +184,14 @@ def _train(run: _Run, place: Place, valid: Ratings | None, *, resume: bool) -> P
     """Train one network to its end, from its start or from where it stopped."""
     path, config = run.out / "resume.pt", _of_member(run.config, place.member)
     learner = make_learner(config, run.train, valid, run.runtime.device)
-    optimizer = make_optimizer(learner.parameter_groups(), config.train)
+    batches: Batches[Any] = Batches(learner, config.train, run.runtime)
+    optimizer = make_optimizer(
+        learner.parameter_groups(), config.train, learner.sparse_matrices(batches.touched)
+    )
     if resume and path.exists() and place_of(path).member == place.member:
         place = load_checkpoint(path, learner, optimizer)
-    batches: Batches[Any] = Batches(learner, config.train, run.runtime)
+    if isinstance(learner, AutoencoderLearner):
+        choose_paths(learner.model, config.train, place, run.runtime, run.reporter.say)
     _say_facts(run, learner, batches, place)
     with stopping() as stop:
         while not _is_over(place, config.train, len(batches)):
@@ -226,6 +237,8 @@ def _train_epoch(
         if now - saved > 60 * config.checkpoint_minutes and runtime.rank == 0:
             save_checkpoint(run.out / "resume.pt", learner, optimizer, place)
             saved = time.perf_counter()
+    flush(optimizer)
+    place.seconds += time.perf_counter() - started
     return True
 
 
@@ -279,13 +292,16 @@ def _end_epoch(run: _Run, learner: _AnyLearner, batches: Batches[Any], place: Pl
     if valid_rmse is None or valid_rmse < place.best_rmse:
         place.best_epoch, place.best_rmse = place.epoch, valid_rmse or place.best_rmse
         run.save("model", model)
-    run.save("last", model)
+        run.keep("model", "last")
+    else:
+        run.save("last", model)
     run.save_metrics(place.metrics)
 
 
 def _save_and_stop(run: _Run, learner: _AnyLearner, optimizer: torch.optim.Optimizer, place: Place) -> None:
     if run.runtime.rank == 0:
         save_checkpoint(run.out / "resume.pt", learner, optimizer, place)
+    flush(optimizer)  # after the checkpoint, which keeps the rounding of a training that never stopped
     model = learner.finished()
     run.save("last", model)
     if not (place.best_epoch or place.member):
@@ -368,9 +384,16 @@ def _say_facts(run: _Run, learner: _AnyLearner, batches: Batches[Any], place: Pl
         f"{len(run.train):,} ratings, {run.train.n_users:,} users, {run.train.n_items:,} items; "
         f"{parameters:,} parameters, {len(batches):,} batches an epoch; {run.runtime}"
     )
-    if config.refeed and isinstance(learner, AutoencoderLearner):
+    if not isinstance(learner, AutoencoderLearner):
+        return
+    model = learner.model
+    if model.sparse_gradients:
+        run.reporter.say(f"sparse updates: a batch touches {batches.touched:.1%} of the items")
+    if config.refeed:
         users = len(range(batches.size)[run.runtime.share(batches.size)])
-        path = "collapsed" if takes_collapsed_path(learner.model, config, users) else "dense"
-        why = "the cheaper one" if learner.model.linear_output else "as the output has an activation"
+        path = "collapsed" if takes_collapsed_path(model, config, users) else "dense"
+        why = "the cheaper one" if model.linear_output else "as the output has an activation"
+        if model.collapse_from is not None:
+            why = f"collapsed is the cheaper one from {model.collapse_from:,} users on"
         why = why if config.refeed_path == "auto" else "as set"
         run.reporter.say(f"re-feeds of {users:,} users: {path}, {why}")

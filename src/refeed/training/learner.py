@@ -1,5 +1,6 @@
 """What the loop trains: parameters, the examples they learn from, and how one batch moves them."""
 
+from collections.abc import Collection
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -14,6 +15,7 @@ from refeed.model.dropout import Dropout
 from refeed.model.interface import Model
 from refeed.ratings.store import Ratings
 from refeed.training.example import Example, corrupted, whole
+from refeed.training.optimizer import takes_sparse_path
 from refeed.training.ridge import RidgeLearner
 from refeed.training.runtime import Runtime
 from refeed.training.share import Share
@@ -33,6 +35,14 @@ class Learner(Protocol[E]):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the optimizer moves."""
+        ...
+
+    def sparse_matrices(self, touched: float) -> Collection[nn.Parameter]:
+        """Those parameters whose gradients are to be sparse.
+
+        Args:
+            touched: the share of the items that a batch touches.
+        """
         ...
 
     def example(self, place: tuple[int, int, int], users: Int64[np.ndarray, " users"], mine: slice) -> E:
@@ -85,10 +95,22 @@ class AutoencoderLearner(nn.Module):
         """All parameters alike."""
         return [{"params": list(self.model.parameters())}]
 
+    def sparse_matrices(self, touched: float) -> Collection[nn.Parameter]:
+        """The matrices with a row an item, where that is cheaper."""
+        self.model.sparse_gradients = takes_sparse_path(self._config, self.model.n_items, touched)
+        return self.model.item_matrices if self.model.sparse_gradients else ()
+
     def example(
         self, place: tuple[int, int, int], users: Int64[np.ndarray, " users"], mine: slice
     ) -> Example:
         """The users' ratings, some of them hidden from the input if the config says so."""
+        example = self._example(place, users, mine)
+        example.prepare()
+        return example
+
+    def _example(
+        self, place: tuple[int, int, int], users: Int64[np.ndarray, " users"], mine: slice
+    ) -> Example:
         dropped = self._config.input_dropout
         if not dropped:
             return whole(self.model, self.rows, users[mine])

@@ -7,8 +7,10 @@ from torch import Tensor
 from refeed.config import TrainConfig
 from refeed.model.autoencoder import Autoencoder
 from refeed.model.dropout import Dropout
-from refeed.model.refeed import collapses, feed
+from refeed.model.refeed import feed
+from refeed.model.refeed_cost import collapses
 from refeed.training.example import Example
+from refeed.training.row_sparse import RowSparse
 from refeed.training.runtime import Runtime
 
 __all__ = ["takes_collapsed_path", "train_step"]
@@ -40,6 +42,7 @@ def train_step(
         runtime.sum_gradients(model)
         optimizer.step()
 
+    _catch_up(model, example, optimizer)
     hidden = model(example.inputs, dropout)
     losses = [_mmse(model, hidden, example, runtime)]
     if not config.refeed:
@@ -63,6 +66,16 @@ def train_step(
     if config.refeed_label == "joint":
         update(torch.stack(losses).sum())
     return [loss.detach() for loss in losses]
+
+
+def _catch_up(model: Autoencoder, example: Example, optimizer: torch.optim.Optimizer) -> None:
+    """Let the rows that the first pass reads be what all updates so far make of them."""
+    if not isinstance(optimizer, RowSparse):
+        return
+    for matrix in model.item_matrices:
+        # Inputs are some of the targets, so with tied weights the latter are all.
+        read = example.targets if matrix is model.item_out_weight else example.inputs
+        optimizer.catch_up(matrix, read.rated_items)
 
 
 def takes_collapsed_path(model: Autoencoder, config: TrainConfig, users: int) -> bool:

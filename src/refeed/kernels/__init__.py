@@ -1,0 +1,148 @@
+"""Compiled kernels for processors, optional: where they are absent, plain PyTorch computes the same.
+
+`kernels.c` is built when the package is installed, if there is a compiler. The threads are those that PyTorch
+has: a second pool beside it would fight for the same cores.
+"""
+
+import ctypes
+import sysconfig
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int32, Int64
+from torch import Tensor
+
+__all__ = ["by_item", "dots", "kernels", "serves", "sums", "update"]
+
+_POINTER, _LENGTH, _COUNT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+_NAMES = {torch.float32: "float32", torch.float64: "float64"}
+
+
+@cache
+def kernels() -> ctypes.CDLL | None:
+    """The compiled library; None if it was not built."""
+    for path in _candidates():
+        if not path.is_file():
+            continue
+        try:
+            return _declared(ctypes.CDLL(str(path)))
+        except OSError:  # built for another platform
+            continue
+    return None
+
+
+def serves(*tensors: Tensor) -> bool:
+    """Whether the kernels can take these tensors: on the CPU, of a precision that they know."""
+    return kernels() is not None and all(
+        tensor.device.type == "cpu" and tensor.dtype in _NAMES for tensor in tensors
+    )
+
+
+def sums(
+    bounds: Int32[Tensor, " bounds"],
+    rows: Int32[Tensor, " pairs"],
+    values: Float[Tensor, " pairs"],
+    table: Float[Tensor, "rows width"],
+    order: Int32[Tensor, " pairs"] | None = None,
+) -> Float[Tensor, "n width"]:
+    """Σ values[order[p]] × table[rows[p]] over the pairs p of each of the n = bounds − 1 stretches.
+
+    Args:
+        bounds: where each stretch of pairs starts, and their total at the end.
+        rows: which row of the table each pair takes.
+        values: what it is worth.
+        table: the rows.
+        order: where in `values` each pair's is; None: in the same order.
+    """
+    table, values = table.contiguous(), values.contiguous()
+    out = table.new_empty(len(bounds) - 1, table.shape[1])
+    pointers = [tensor.data_ptr() for tensor in (values, table, out)]
+    place = None if order is None else order.data_ptr()
+    _function("sums", table)(*out.shape, bounds.data_ptr(), rows.data_ptr(), place, *pointers, *_threads())
+    return out
+
+
+def dots(
+    bounds: Int32[Tensor, " bounds"],
+    rows: Int32[Tensor, " pairs"],
+    hidden: Float[Tensor, "n width"],
+    table: Float[Tensor, "rows width"],
+) -> Float[Tensor, " pairs"]:
+    """hidden[i] · table[rows[p]] for each pair p, of the stretch i that it lies in."""
+    hidden, table = hidden.contiguous(), table.contiguous()
+    out = table.new_empty(len(rows))
+    pointers = [tensor.data_ptr() for tensor in (bounds, rows, hidden, table, out)]
+    _function("dots", table)(*hidden.shape, *pointers, *_threads())
+    return out
+
+
+def by_item(
+    bounds: Int32[Tensor, " bounds"], items: Int32[Tensor, " pairs"], n_items: int
+) -> tuple[Int32[Tensor, " item_bounds"], Int32[Tensor, " pairs"], Int32[Tensor, " pairs"]]:
+    """The pairs sorted by item: where each item's start, their users, and their places in the order by user."""
+    starts, users, order = items.new_empty(n_items + 1), torch.empty_like(items), torch.empty_like(items)
+    pointers = [tensor.data_ptr() for tensor in (bounds, items, starts, users, order)]
+    library = kernels()
+    assert library is not None  # noqa: S101 - callers ask `serves` first
+    library.refeed_by_item(len(bounds) - 1, n_items, *pointers)
+    return starts, users, order
+
+
+def update(
+    name: Literal["momentum_skip", "momentum_step", "adamw_skip", "adamw_step"],
+    rows: Int64[Tensor, " rows"],
+    given: Float[Tensor, "rows columns"],
+    tables: Sequence[Float[Tensor, "items width"]],
+    scalars: Sequence[float] = (),
+) -> None:
+    """Change some rows of a weight matrix and of its optimizer's buffers, in place.
+
+    Args:
+        name: by which formula (training/skipped.py).
+        rows: which, each once.
+        given: the entry or the gradient of each.
+        tables: the matrix and its buffers, contiguous.
+        scalars: the formula's, at most seven.
+    """
+    assert all(table.is_contiguous() for table in tables)  # noqa: S101 - or they would not change
+    rows, given = rows.contiguous(), given.to(tables[0].dtype).contiguous()
+    pointers = [table.data_ptr() for table in tables] + [None] * (3 - len(tables))
+    numbers = (ctypes.c_double * 7)(*scalars)
+    sizes = len(rows), tables[0].shape[1], given.shape[1]
+    _function(name, tables[0])(*sizes, rows.data_ptr(), given.data_ptr(), *pointers, numbers, *_threads())
+
+
+def _candidates() -> Iterator[Path]:
+    suffix = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
+    yield Path(__file__).with_name(f"_native{suffix}")
+
+
+def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
+    for name in _NAMES.values():
+        getattr(library, f"refeed_sums_{name}").argtypes = [_LENGTH] * 2 + [_POINTER] * 7 + [_COUNT]
+        getattr(library, f"refeed_dots_{name}").argtypes = [_LENGTH] * 2 + [_POINTER] * 6 + [_COUNT]
+        for formula in ("momentum_skip", "momentum_step", "adamw_skip", "adamw_step"):
+            function = getattr(library, f"refeed_{formula}_{name}")
+            function.argtypes = [_LENGTH] * 3 + [_POINTER] * 7 + [_COUNT]
+    library.refeed_by_item.argtypes = [_LENGTH] * 2 + [_POINTER] * 5
+    return library
+
+
+def _function(name: str, like: Tensor) -> "ctypes._NamedFuncPointer":
+    return getattr(kernels(), f"refeed_{name}_{_NAMES[like.dtype]}")  # type: ignore[no-any-return]
+
+
+def _threads() -> tuple[ctypes.c_void_p | None, int]:
+    """What starts PyTorch's threads, and how many it may."""
+    return _parallel(), torch.get_num_threads()
+
+
+@cache
+def _parallel() -> ctypes.c_void_p | None:
+    """`GOMP_parallel` of the runtime in PyTorch's folder; None: one thread."""
+    for path in sorted((Path(torch.__file__).parent / "lib").glob("libgomp*")):
+        return ctypes.cast(ctypes.CDLL(str(path)).GOMP_parallel, ctypes.c_void_p)
+    return None
