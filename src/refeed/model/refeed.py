@@ -120,7 +120,7 @@ class _DenseErrors(torch.autograd.Function):
 
 
 def _outputs(hidden: Tensor, weight: Tensor, half: torch.dtype | None) -> Tensor:
-    """h Wᵀ, in the precision of the operands."""
+    """The outputs without bias, h Wᵀ, in the precision of the operands."""
     return halved(hidden.detach(), half) @ halved(weight, half).t()
 
 
