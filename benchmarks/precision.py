@@ -3,7 +3,7 @@
     python benchmarks/precision.py [--users 6000] [--items 1500] [--ratings 500000] [--seeds 5] [--epochs 6]
 
 Simulated ratings of Netflix's shape, 10 % held out at random; the paper's net with 128-128-256 units, code
-dropout 0.5 and one dense re-feed, once with a SELU on the output (re-feeds dense) and once linear (collapsed).
+dropout 0.5 and one re-feed, once with a SELU on the output (re-feeds dense) and once linear (collapsed).
 Prints the mean and the deviation over the seeds of each precision, and one JSON line.
 """
 

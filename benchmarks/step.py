@@ -7,7 +7,8 @@ dense step is the paper's section 2.2 word for word on dense matrices (`DenseSte
 the batch and the optimizer; ours also with bf16 products. Prints, for each case, the milliseconds a user of
 the fastest of the repeats (others use the machine too), the ratio to the dense step at batch 128, and a
 roofline: the floating-point operations of the matrix products over this machine's measured peak in their
-precision, and the bytes of weights and optimizer state over its measured memory bandwidth. Last, one JSON line.
+precision, and the bytes of weights and optimizer state over its measured memory bandwidth. Last, one JSON
+line.
 """
 
 import argparse
@@ -79,7 +80,7 @@ class OurStep:
     def __init__(self, refeeds: int, half: torch.dtype | None, *, output_activation: bool) -> None:
         config = AutoencoderConfig(encoder=WIDTHS, dropout=DROPOUT, output_activation=output_activation)
         self.model = Autoencoder(config, ITEMS, torch.Generator().manual_seed(0))
-        self.model.half = half
+        self.model.operand_type = half
         self.train = TrainConfig(lr=1e-4, refeed=refeeds)
         self.optimizer = make_optimizer(self.model.parameters(), self.train)
         self.generator = torch.Generator()
@@ -103,10 +104,10 @@ class Peaks:
     def measured(cls) -> "Peaks":
         a = torch.randn(2048, 2048)
         b = a.to(torch.bfloat16)
-        rates = [2 * 2048**3 / seconds(partial(torch.mm, x, x), 9) / 1e9 for x in (a, b)]
+        whole, half = (2 * 2048**3 / seconds(partial(torch.mm, x, x), 9) / 1e9 for x in (a, b))
         block, target = torch.randn(64 << 20), torch.empty(64 << 20)
         copy = seconds(lambda: target.copy_(block), 9)
-        return cls(*rates, 2 * block.numel() * 4 / copy / 1e9)
+        return cls(whole, half, 2 * block.numel() * 4 / copy / 1e9)
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:

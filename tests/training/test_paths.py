@@ -113,7 +113,7 @@ def test_half_products_give_nearly_the_losses_of_whole_ones(path: Literal["dense
     losses = {}
     for half in (None, torch.bfloat16):
         model = Autoencoder(config, ITEMS, torch.Generator().manual_seed(0))
-        model.half = half
+        model.operand_type = half
         optimizer = make_optimizer(model.parameters(), train)
         nothing = Dropout(0.0, torch.Generator(), slice(0, USERS), USERS)
         rng = np.random.default_rng(1)
@@ -142,5 +142,5 @@ def test_predictions_are_computed_whole_whatever_training_does() -> None:
     ratings = as_ratings(some_ratings(np.random.default_rng(2)))
     model = Autoencoder(AutoencoderConfig(encoder=WIDTHS), ITEMS, torch.Generator().manual_seed(0)).eval()
     whole_predictions = model.predict_all(ratings, np.arange(5))
-    model.half = torch.bfloat16
+    model.operand_type = torch.bfloat16
     np.testing.assert_array_equal(model.predict_all(ratings, np.arange(5)), whole_predictions)
