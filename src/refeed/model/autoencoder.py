@@ -45,8 +45,8 @@ class Autoencoder(nn.Module):
             biases start at 0. None: torch's global one.
 
     `operand_type` is the precision of the matrix products' operands in training, if it isn't that of the
-    weights; predictions are always computed in the precision of the weights. `collapse_from` is the number of users in
-    a batch from which on re-feeds are computed collapsed, if it was measured (model/refeed_cost.py).
+    weights; predictions are always computed in the precision of the weights. `collapse_from` is the number of
+    users in a batch from which on re-feeds are computed collapsed, if it was measured (model/refeed_cost.py).
     """
 
     operand_type: torch.dtype | None = None
