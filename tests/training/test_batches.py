@@ -1,5 +1,7 @@
 """Which users make which batch."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -66,3 +68,32 @@ def test_the_partial_batch_is_dropped_if_asked_for_and_not_the_only_one(
 def test_an_automatic_batch_is_a_twentieth_of_the_users_within_bounds(users: int, size: int) -> None:
     raters = users * 4 // 5
     assert len(batches(users, TrainConfig(batch="auto"))) == -(-raters // size)
+
+
+def making_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("batches")]
+
+
+def test_leaving_an_epoch_early_leaves_no_thread_behind() -> None:
+    shares = batches(50, TrainConfig(batch=7)).epoch(0)
+    next(shares)
+    assert making_threads()
+    shares.close()  # type: ignore[attr-defined]
+    assert not making_threads()
+
+
+def test_an_error_in_making_a_batch_reaches_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = batches(50, TrainConfig(batch=7))
+    whole_example = source.learner.example
+
+    def broken(place: tuple[int, int, int], users: np.ndarray, mine: slice) -> Example:
+        if place[2] == 2:
+            raise OSError("the ratings are gone")
+        return whole_example(place, users, mine)
+
+    monkeypatch.setattr(source.learner, "example", broken)
+    shares = source.epoch(0)
+    assert [next(shares).number for _ in range(2)] == [0, 1]
+    with pytest.raises(OSError, match="the ratings are gone"):
+        next(shares)
+    assert not making_threads()

@@ -19,6 +19,7 @@ from refeed.model_folder import ModelFolder
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.training.fit import fit
+from refeed.training.optimizer import takes_sparse_path
 from refeed.training.progress import reporting
 
 PROGRAM = """
@@ -27,7 +28,6 @@ from pathlib import Path
 from refeed.config import config_from_toml
 from refeed.ratings.store import Ratings
 from refeed.training.fit import fit
-from refeed.training.optimizer import takes_sparse_path
 from refeed.training.progress import reporting
 
 folder, out, resume = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "resume"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from refeed import kernels
 from refeed.config import Activation, AutoencoderConfig, TrainConfig
 from refeed.model.autoencoder import Autoencoder
 from refeed.model.dropout import Dropout
@@ -50,14 +51,19 @@ def test_the_golden_cases_are_here() -> None:
     assert len(CASES) >= 6
 
 
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "plain"])
 @pytest.mark.parametrize(
     ("path", "refeed_path"),
     [(path, "dense") for path in CASES] + [(path, "collapsed") for path in CASES if "_linear_" in path.stem],
     ids=lambda value: getattr(value, "stem", value),
 )
 def test_losses_and_parameters_of_every_update_equal_the_golden_ones(
-    path: Path, refeed_path: Literal["dense", "collapsed"]
+    path: Path, refeed_path: Literal["dense", "collapsed"], compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if compiled and kernels.kernels() is None:
+        pytest.skip("the kernels were not built")
+    if not compiled:
+        monkeypatch.setattr(kernels, "serves", lambda *_: False)
     golden = np.load(path, allow_pickle=False)
     match = NAME.fullmatch(path.stem)
     assert match, path.stem

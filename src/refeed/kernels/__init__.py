@@ -82,7 +82,7 @@ def dots(
 def by_item(
     bounds: Int32[Tensor, " bounds"], items: Int32[Tensor, " pairs"], n_items: int
 ) -> tuple[Int32[Tensor, " item_bounds"], Int32[Tensor, " pairs"], Int32[Tensor, " pairs"]]:
-    """The pairs sorted by item: where each item's start, their users, and their places in the order by user."""
+    """The pairs sorted by item: where each item's start, their users, their places in the order by user."""
     starts, users, order = items.new_empty(n_items + 1), torch.empty_like(items), torch.empty_like(items)
     pointers = [tensor.data_ptr() for tensor in (bounds, items, starts, users, order)]
     library = kernels()

@@ -44,14 +44,14 @@ class Autoencoder(nn.Module):
         generator: draws the Xavier-uniform start (Glorot & Bengio 2010: bound √(6/(fan_in + fan_out)));
             biases start at 0. None: torch's global one.
 
-    `half` is the precision of the matrix products' operands in training, if it isn't that of the weights;
-    predictions are always computed in the precision of the weights. `collapse_from` is the number of users in
-    a batch from which on re-feeds are computed collapsed, if it was measured (model/refeed_cost.py).
+    `operand_type` is the precision of the matrix products' operands in training, if it isn't that of the
+    weights; predictions are always computed in the precision of the weights. `collapse_from` is the number of
+    users in a batch from which on re-feeds are computed collapsed, if it was measured (model/refeed_cost.py).
     `sparse_gradients` says whether the item matrices get gradients of only the rows that a batch touches.
     """
 
     sparse_gradients: bool = False
-    half: torch.dtype | None = None
+    operand_type: torch.dtype | None = None
     collapse_from: int | None = None
     bias_mean: Tensor
     bias_items: Tensor
@@ -152,7 +152,7 @@ class Autoencoder(nn.Module):
     @property
     def operands(self) -> torch.dtype | None:
         """The precision of the operands of matrix products; None: that of the weights."""
-        return self.half if self.training else None
+        return self.operand_type if self.training else None
 
     @property
     def item_matrices(self) -> list[nn.Parameter]:

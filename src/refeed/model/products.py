@@ -21,7 +21,7 @@ def halved(matrix: Float[Tensor, "*shape"], half: torch.dtype | None) -> Float[T
 def product(
     a: Float[Tensor, "rows inner"], b: Float[Tensor, "inner columns"], half: torch.dtype | None
 ) -> Float[Tensor, "rows columns"]:
-    """A b in the higher precision of both, with operands in `half`; None: a plain product.
+    """The product a b in the higher precision of both, its operands in `half`; None: a plain product.
 
     Differentiable in `a` and `b`.
     """

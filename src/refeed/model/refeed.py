@@ -120,14 +120,14 @@ class _DenseErrors(torch.autograd.Function):
 
 
 def _outputs(hidden: Tensor, weight: Tensor, half: torch.dtype | None) -> Tensor:
-    """H Wᵀ, in the precision of the operands."""
+    """The outputs without bias, h Wᵀ, in the precision of the operands."""
     return halved(hidden.detach(), half) @ halved(weight, half).t()
 
 
 def _blocks(matrix: Tensor, like: Tensor | None = None) -> Iterator[Tensor]:
     """Some rows at a time, as many as of `like`."""
     columns = (matrix if like is None else like).shape[1]
-    return iter(matrix.split(max(1, _AT_ONCE // max(1, columns))))
+    return iter(torch.split(matrix, max(1, _AT_ONCE // max(1, columns))))
 
 
 @dataclass(frozen=True)

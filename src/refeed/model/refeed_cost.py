@@ -52,7 +52,7 @@ def collapses(model: Autoencoder, users: int) -> bool:
 def timed_costs(model: Autoencoder) -> Costs:
     """Time one product of each kind, on this machine, in a few hundredths of a second."""
     like = model.item_out_weight
-    items, width, dtype = min(len(like), _ITEMS), _width(model), model.half or like.dtype
+    items, width, dtype = min(len(like), _ITEMS), _width(model), model.operand_type or like.dtype
     weight = torch.ones(items, width, device=like.device, dtype=dtype)
     hidden = torch.ones(_USERS, width, device=like.device, dtype=dtype)
     dense = _seconds(lambda: hidden @ weight.t(), like.device) / _USERS

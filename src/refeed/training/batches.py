@@ -27,7 +27,7 @@ class Batches(Generic[E]):
     """
 
     def __init__(self, learner: Learner[E], config: TrainConfig, runtime: Runtime) -> None:
-        self._learner = learner
+        self.learner = learner
         self._users: Int64[np.ndarray, " users"] = np.flatnonzero(learner.rows.user_counts)
         self._config = config
         self._runtime = runtime
@@ -54,7 +54,7 @@ class Batches(Generic[E]):
 
         A batch of b of n rows misses a column of c ratings with a chance of about (1 − b/n)ᶜ.
         """
-        counts = self._learner.rows.item_counts
+        counts = self.learner.rows.item_counts
         return float(np.mean(1 - (1 - self.size / len(self._users)) ** counts))
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Share[E]]:
@@ -73,7 +73,7 @@ class Batches(Generic[E]):
             start = number * self._batch
             users = order[start : start + self._batch]
             rows = self._runtime.share(len(users))
-            example = self._learner.example((self._config.seed, epoch, number), users, rows)
+            example = self.learner.example((self._config.seed, epoch, number), users, rows)
             yield Share(number, example, rows, len(users))
 
 

@@ -37,7 +37,7 @@ def choose_paths(
         half, why = takes_halves(config.precision, runtime.device)
         place.half = bool(_of_first(int(half), runtime))
         say(f"products in {'bf16' if place.half else 'the precision of the weights'}: {why}")
-    model.half = torch.bfloat16 if place.half else None
+    model.operand_type = torch.bfloat16 if place.half else None
     out = model.item_out_weight
     measurable = model.linear_output and len(out) * out.shape[1] ** 2 >= _TOO_SMALL
     if config.refeed and config.refeed_path == "auto" and measurable and place.collapse_from is None:
