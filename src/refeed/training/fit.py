@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from refeed.config import Config
+from refeed.config import Config, TrainConfig
 from refeed.errors import DataError, TrainingDivergedError
 from refeed.kinds import build_model
 from refeed.model.autoencoder import Autoencoder
@@ -21,10 +21,11 @@ from refeed.ratings.pairs import Aligned, align_to
 from refeed.ratings.store import Ratings
 from refeed.training.batches import Batches, Share
 from refeed.training.checkpoint import Place, load_checkpoint, save_checkpoint
-from refeed.training.optimizer import learning_rate, make_optimizer, set_learning_rate
+from refeed.training.optimizer import make_optimizer, set_learning_rate
 from refeed.training.progress import Reporter, silent
 from refeed.training.resume import check_same
 from refeed.training.runtime import Runtime, running
+from refeed.training.schedule import learning_rate
 from refeed.training.step import takes_collapsed_path, train_step
 from refeed.training.stopping import stopping
 
@@ -160,7 +161,7 @@ def _train_epoch(
     saved = started = time.perf_counter()
     model.train()
     for share in batches.epoch(place.epoch, place.batch):
-        rate = learning_rate(config, place.epoch, share.number, len(batches))
+        rate = _rate(config, batches, place.epoch, share.number)
         set_learning_rate(optimizer, rate)
         # Drawn from the place alone, so that a resumed training goes on with the same masks.
         generator.manual_seed(_mixed(config.seed, place.epoch, share.number))
@@ -178,6 +179,10 @@ def _train_epoch(
             save_checkpoint(run.out / "resume.pt", model, optimizer, place)
             saved = time.perf_counter()
     return True
+
+
+def _rate(config: TrainConfig, batches: Batches, epoch: int, batch: int) -> float:
+    return learning_rate(config, epoch, batch, batches=len(batches), users=batches.size)
 
 
 def _checked(run: _Run, losses: list[torch.Tensor], share: Share, epoch: int, rate: float) -> float:
@@ -216,7 +221,7 @@ def _end_epoch(run: _Run, model: Autoencoder, batches: Batches, place: Place) ->
         "valid_rmse": valid_rmse,
         "seconds": round(place.seconds, 3),
         "users_per_second": round(place.users / max(place.seconds, 1e-9), 1),
-        "lr": learning_rate(config, place.epoch, len(batches) - 1, len(batches)),
+        "lr": _rate(config, batches, place.epoch, len(batches) - 1),
     }
     if valid_rmse is not None and not math.isfinite(valid_rmse):
         raise TrainingDivergedError(

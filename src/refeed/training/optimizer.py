@@ -1,6 +1,5 @@
-"""The optimizers and the learning rate at every update."""
+"""The optimizers."""
 
-import math
 from collections.abc import Iterable
 
 import torch
@@ -8,7 +7,7 @@ from torch import nn
 
 from refeed.config import TrainConfig
 
-__all__ = ["learning_rate", "make_optimizer", "set_learning_rate"]
+__all__ = ["make_optimizer", "set_learning_rate"]
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
@@ -18,26 +17,6 @@ def make_optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> t
             parameters, config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
         )
     return torch.optim.AdamW(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
-
-
-def learning_rate(config: TrainConfig, epoch: int, batch: int, batches: int) -> float:
-    """The rate of one batch, a pure function of its place: there is no schedule to save and restore.
-
-    Args:
-        config: schedule and rates.
-        epoch: counted from 0.
-        batch: of the epoch, counted from 0.
-        batches: of an epoch.
-    """
-    done = epoch * batches + batch
-    rate = config.lr
-    if config.warmup:
-        rate *= min(1.0, (done + 1) / config.warmup)
-    if config.schedule == "steps":
-        rate *= config.gamma ** sum(epoch >= milestone for milestone in config.milestones)
-    if config.schedule == "cosine":
-        rate *= (1 + math.cos(math.pi * done / (config.epochs * batches))) / 2
-    return rate
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
