@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 COUNT = """
@@ -35,20 +36,31 @@ with duckdb.connect() as db:
 """
 
 
-def timed(command: list[str]) -> tuple[float, float, str]:
-    """Seconds and peak resident set (GB) of a process, and what it printed."""
+@dataclass(frozen=True)
+class Cost:
+    """What a process took: seconds on the clock and of the processors (in all), and its peak resident set."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_gb: float
+
+
+def cost(command: list[str]) -> tuple[Cost, str]:
+    """What a process took, and what it printed."""
     report = (
         "import resource, subprocess, sys; "
         "r = subprocess.run(sys.argv[1:], check=True, stdout=subprocess.PIPE, text=True); "
-        "print(r.stdout, end=''); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        "u = resource.getrusage(resource.RUSAGE_CHILDREN); "
+        "print(r.stdout, end=''); print(u.ru_utime + u.ru_stime, u.ru_maxrss)"
     )
     started = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", report, *command], check=True, stdout=subprocess.PIPE, text=True
     )
     seconds = time.perf_counter() - started
-    *said, peak = done.stdout.splitlines()
-    return seconds, int(peak) / 1e6, "\n".join(said)
+    *said, figures = done.stdout.splitlines()
+    cpu, peak = map(float, figures.split())
+    return Cost(seconds, cpu, peak / 1e6), "\n".join(said)
 
 
 def main() -> None:
@@ -63,21 +75,26 @@ def main() -> None:
     rows = []
     for number, source in enumerate(options.sources):
         with tempfile.TemporaryDirectory(dir=source.parent, prefix=".benchmark") as scratch:
-            counting, _, _ = timed([sys.executable, "-c", COUNT, str(source), options.memory])
+            counting, _ = cost([sys.executable, "-c", COUNT, str(source), options.memory])
             out = Path(scratch) / "store"
             command = [sys.executable, "-m", "refeed", "prepare", str(source), "--out", str(out)]
-            seconds, peak, said = timed([*command, "--memory", options.memory])
+            preparing, said = cost([*command, "--memory", options.memory])
             print(said)
             if options.keep and number == len(options.sources) - 1:
                 shutil.move(out, options.keep)
-        rows.append({"source": source.name, "count_s": counting, "prepare_s": seconds, "peak_gb": peak})
-    print(f"{'source':20}{'count, s':>10}{'prepare, s':>12}{'ratio':>8}{'peak RSS, GB':>14}")
-    for row in rows:
-        ratio = row["prepare_s"] / row["count_s"]
+        rows.append((source.name, counting, preparing))
+    print(f"{'':20}{'count':>8}{'prepare':>9}{'ratio':>8}{'CPU: count':>14}{'prepare':>9}{'ratio':>8}  peak")
+    for name, counting, preparing in rows:
+        clock, cpu = (counting.seconds, preparing.seconds), (counting.cpu_seconds, preparing.cpu_seconds)
         print(
-            f"{row['source']:20}{row['count_s']:10.1f}{row['prepare_s']:12.1f}{ratio:8.1f}{row['peak_gb']:14.2f}"
+            f"{name:20}{clock[0]:6.1f} s{clock[1]:7.1f} s{clock[1] / clock[0]:8.1f}  "
+            f"{cpu[0]:10.1f} s{cpu[1]:7.1f} s{cpu[1] / cpu[0]:8.1f}  {preparing.peak_gb:.2f} GB"
         )
-    print(json.dumps({"benchmark": "prepare", "memory": options.memory, "results": rows}))
+    results = [
+        {"source": name, "count": asdict(counting), "prepare": asdict(preparing)}
+        for name, counting, preparing in rows
+    ]
+    print(json.dumps({"benchmark": "prepare", "memory": options.memory, "results": results}))
 
 
 if __name__ == "__main__":
