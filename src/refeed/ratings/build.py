@@ -3,7 +3,8 @@
 Every format's reader ends in `Rows`; `write_store` is the one way from there to disk.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ __all__ = ["Counts", "Rows", "write_store"]
 
 _BUCKET = 3_000_000
 """Ratings that are held in numpy at a time: some 200 MB with what DuckDB needs to hand them over."""
+
+
+_Columns = dict[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True)
@@ -140,8 +144,9 @@ def _write_arrays(db: duckdb.DuckDBPyConnection, folder: Path) -> Counts:
         add_items = files.enter_context(_array_file(folder / "items.npy", np.int32))
         add_values = files.enter_context(_array_file(folder / "values.npy", np.float32))
         add_times = files.enter_context(_array_file(folder / "times.npy", np.int64)) if has_times else None
-        for start, stop in _buckets(per_user):
-            bucket = _without_duplicates(db, start, stop, "u, i, value" + (", time" if has_times else ""))
+        columns = "u, i, value, time" if has_times else "u, i, value"
+        for start, stop, unsorted in _fetched(db, _buckets(per_user), columns):
+            bucket = _without_duplicates(db, start, stop, unsorted)
             kept[start:stop] = np.bincount(bucket["u"] - start, minlength=stop - start)
             add_items(bucket["i"])
             add_values(bucket["value"])
@@ -172,20 +177,54 @@ def _buckets(per_user: Int64[np.ndarray, " users"]) -> Iterator[tuple[int, int]]
         start = stop
 
 
-def _without_duplicates(
-    db: duckdb.DuckDBPyConnection, start: int, stop: int, columns: str
-) -> dict[str, NDArray[np.generic]]:
+def _fetched(
+    db: duckdb.DuckDBPyConnection, buckets: Iterable[tuple[int, int]], columns: str
+) -> Iterator[tuple[int, int, _Columns]]:
+    """The ratings of each range of users, unsorted; the next are fetched while these are at work."""
+
+    def fetch(start: int, stop: int) -> tuple[int, int, _Columns]:
+        with db.cursor() as own:  # a connection serves one thread at a time
+            query = f"SELECT {columns} FROM numbered WHERE u >= ? AND u < ?"
+            return start, stop, own.execute(query, [start, stop]).fetchnumpy()
+
+    with ThreadPoolExecutor(max_workers=1) as fetching:
+        ahead: Future[tuple[int, int, _Columns]] | None = None
+        for bucket in buckets:
+            ready, ahead = ahead, fetching.submit(fetch, *bucket)
+            if ready is not None:
+                yield ready.result()
+        if ahead is not None:
+            yield ahead.result()
+
+
+def _without_duplicates(db: duckdb.DuckDBPyConnection, start: int, stop: int, bucket: _Columns) -> _Columns:
     """The ratings of some users, sorted by user and item."""
-    query = f"SELECT {columns} FROM numbered WHERE u >= ? AND u < ?"
-    bucket: dict[str, NDArray[np.generic]] = db.execute(query, [start, stop]).fetchnumpy()
-    pairs = (bucket["u"].astype(np.int64) << 32) | bucket["i"].astype(np.int64)
-    order = np.argsort(pairs)  # without duplicates there is one order only, and numpy finds it sooner
-    if (np.diff(pairs[order]) > 0).all():
-        return {name: column[order] for name, column in bucket.items()}
-    bucket = db.execute(f"{query} ORDER BY u, i, time NULLS FIRST, line", [start, stop]).fetchnumpy()
+    items = bucket["i"].astype(np.int64)
+    width = int(items.max()) + 1
+    pairs, order = _sorted((bucket["u"].astype(np.int64) - start) * width + items)
     last = np.ones(len(pairs), dtype=np.bool_)
-    last[:-1] = np.diff(pairs[order]) > 0
+    last[:-1] = np.diff(pairs) > 0
+    if last.all():  # there is one order only, and numpy finds it sooner
+        return {name: column[order] for name, column in bucket.items()}
+    query = f"SELECT {', '.join(bucket)} FROM numbered WHERE u >= ? AND u < ?"
+    bucket = db.execute(f"{query} ORDER BY u, i, time NULLS FIRST, line", [start, stop]).fetchnumpy()
     return {name: column[last] for name, column in bucket.items()}
+
+
+def _sorted(
+    numbers: Int64[np.ndarray, " ratings"],
+) -> tuple[Int64[np.ndarray, " ratings"], Int64[np.ndarray, " ratings"]]:
+    """Numbers from 0 in their order, and where each one was.
+
+    Where they are small enough the places ride in the low bits: numpy sorts numbers twice as fast as places.
+    """
+    bits = len(numbers).bit_length()
+    if not len(numbers) or int(numbers.max()) >= 1 << (63 - bits):
+        order = np.argsort(numbers)
+        return numbers[order], order
+    packed = (numbers << bits) | np.arange(len(numbers))
+    packed.sort()
+    return packed >> bits, packed & ((1 << bits) - 1)
 
 
 def _write_ids(db: duckdb.DuckDBPyConnection, folder: Path, titles: str | None) -> int:
