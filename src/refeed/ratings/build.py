@@ -117,9 +117,9 @@ def _number(db: duckdb.DuckDBPyConnection, rows: str) -> None:
     for column in ("user", "item"):
         db.execute(f"""
             CREATE OR REPLACE TABLE numbered_{column}s AS
-            SELECT key, id, (row_number() OVER (ORDER BY CASE WHEN regexp_full_match(id, '-?[0-9]{{1,18}}')
+            SELECT key, id, n, (row_number() OVER (ORDER BY CASE WHEN regexp_full_match(id, '-?[0-9]{{1,18}}')
                 THEN CAST(id AS BIGINT) END NULLS LAST, id) - 1)::INTEGER AS position
-            FROM (SELECT key, key::VARCHAR AS id FROM (SELECT DISTINCT "{column}" AS key FROM {rows}))
+            FROM (SELECT "{column}" AS key, key::VARCHAR AS id, count(*) AS n FROM {rows} GROUP BY key)
         """)
     db.execute(f"""
         CREATE OR REPLACE TABLE numbered AS
@@ -130,9 +130,9 @@ def _number(db: duckdb.DuckDBPyConnection, rows: str) -> None:
 
 
 def _write_arrays(db: duckdb.DuckDBPyConnection, folder: Path) -> Counts:
-    per_user: NDArray[np.int64] = db.execute(
-        "SELECT count(*)::BIGINT AS n FROM numbered GROUP BY u ORDER BY u"
-    ).fetchnumpy()["n"]
+    per_user: NDArray[np.int64] = db.execute("SELECT n FROM numbered_users ORDER BY position").fetchnumpy()[
+        "n"
+    ]
     if not len(per_user):
         raise DataError("there are no ratings to write; give a table with at least one")
     low, high, first, last, timed = db.execute(
