@@ -82,7 +82,7 @@ def difference(one: Path, other: Path) -> str:
         with np.load(path.with_suffix(".test.npz")) as saved:
             _, users = np.unique(saved["users"], return_inverse=True)
             errors.append(user_errors(users, saved["predicted"], saved["values"], n_users=users.max() + 1))
-    rmse, _ = paired(errors[0], errors[1], seed=0, resamples=1000)
+    ((rmse, _),) = paired(errors[:1], errors[1:], seed=0, resamples=1000)
     return f"{rmse.value:+.4f} ({rmse.low:+.4f} to {rmse.high:+.4f}), p = {rmse.p:.3f}"
 
 

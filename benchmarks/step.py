@@ -3,7 +3,7 @@
     python benchmarks/step.py [--users 8192] [--repeats 7]
 
 The paper's largest net (17,768 items, 512-512-1024, code dropout 0.8) on ratings of Netflix's shape. The
-dense step is the paper's section 2.2 word for word on dense matrices (`DenseStep` below). Both include making
+dense step is the paper's section 2.2 word for word on dense matrices (`dense.py`). Both include making
 the batch and the optimizer; ours also with bf16 products. Prints, for each case, the milliseconds a user of
 the fastest of the repeats (others use the machine too), the ratio to the dense step at batch 128, and a
 roofline: the floating-point operations of the matrix products over this machine's measured peak in their
@@ -22,7 +22,7 @@ from itertools import pairwise, product
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from dense import DenseStep
 
 from refeed.config import AutoencoderConfig, TrainConfig
 from refeed.model.autoencoder import Autoencoder
@@ -39,39 +39,6 @@ from refeed.training.step import train_step
 WIDTHS = [512, 512, 1024]
 ITEMS = 17_768
 DROPOUT = 0.8
-
-
-class DenseStep:
-    """The paper's step on dense matrices, as one would write it down first."""
-
-    def __init__(self, *, output_activation: bool) -> None:
-        sizes = [ITEMS, *WIDTHS, *WIDTHS[-2::-1], ITEMS]
-        self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in pairwise(sizes)])
-        self.optimizer = torch.optim.SGD(self.layers.parameters(), lr=1e-4, momentum=0.9)
-        self.output_activation = output_activation
-
-    def forward(self, x: Tensor) -> Tensor:
-        for number, layer in enumerate(self.layers, start=1):
-            x = layer(x)
-            if number < len(self.layers) or self.output_activation:
-                x = nn.functional.selu(x)
-            if number == len(WIDTHS):
-                x = nn.functional.dropout(x, DROPOUT)
-        return x
-
-    def step(self, ratings: Ratings, users: np.ndarray, refeeds: int) -> None:
-        indptr, items, values = ratings.rows(users)
-        x = torch.zeros(len(users), ITEMS)
-        rows = np.repeat(np.arange(len(users)), np.diff(indptr))
-        x[torch.from_numpy(rows), torch.from_numpy(items.astype(np.int64))] = torch.from_numpy(values)
-        for _ in range(1 + refeeds):
-            y = self.forward(x)
-            mask = x != 0
-            loss = ((y - x) * mask).square().sum() / mask.sum()
-            self.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            x = y.detach()
 
 
 class OurStep:
@@ -156,7 +123,7 @@ def main() -> None:
     peaks = Peaks.measured()
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, {asdict(peaks)}")
 
-    dense = DenseStep(output_activation=True)
+    dense = DenseStep(ITEMS, WIDTHS, DROPOUT, output_activation=True)
     base = {
         refeeds: seconds(partial(dense.step, ratings, order[:128], refeeds), options.repeats) / 128
         for refeeds in (0, 1)

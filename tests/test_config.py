@@ -115,6 +115,7 @@ def test_a_tied_decoder_must_mirror_the_encoder() -> None:
     [
         ("train.refeed_path=collapsed", "  together: refeed_path = collapsed needs a linear output"),
         ("model.tied=true", "  model: a tied decoder mirrors the encoder: decoder must be"),
+        ("model.output_start=mean", "  model: output_start = mean needs a linear output"),
     ],
 )
 def test_settings_that_do_not_go_together_are_named_without_repeating_the_rest(

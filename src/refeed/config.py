@@ -47,6 +47,8 @@ class AutoencoderConfig(_Strict):
         tied: decoder weights are the encoder's, transposed (the paper's "constrained").
         activation: after every layer.
         output_activation: whether it is applied to the last decoder layer too.
+        output_start: what the output starts from, with a linear last layer: "zero", or "mean", its biases at
+            the mean of the training ratings.
         dropout: probability of dropping a unit of the code layer.
         dropout_everywhere: apply that dropout after every hidden layer, not on the code alone.
         target: "rating": raw ratings in and out (the paper); "residual": what is left after damped biases.
@@ -63,6 +65,7 @@ class AutoencoderConfig(_Strict):
     tied: bool = False
     activation: Activation = "selu"
     output_activation: bool = True
+    output_start: Literal["zero", "mean"] = "zero"
     dropout: Probability = 0.0
     dropout_everywhere: bool = False
     target: Literal["rating", "residual"] = "rating"
@@ -76,6 +79,14 @@ class AutoencoderConfig(_Strict):
             raise ValueError(
                 f"a tied decoder mirrors the encoder: decoder must be {self.encoder[-2::-1]} or left out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _start_is_linear(self) -> "AutoencoderConfig":
+        if self.output_start == "mean" and (self.output_activation and self.activation != "none"):
+            raise ValueError("output_start = mean needs a linear output: model.output_activation = false")
+        if self.output_start == "mean" and self.target == "residual":
+            raise ValueError("output_start = mean is for target = rating; residuals start at the biases")
         return self
 
 
@@ -128,6 +139,8 @@ class TrainConfig(_Strict):
     Args:
         optimizer: "sgd" with momentum, "adamw" (decoupled weight decay), or "adam" (L2).
         lr: learning rate.
+        lr_for_batch: the batch that `lr` was chosen for: with another one the rate is scaled, by the ratio of
+            the two for SGD and its root for AdamW; None: `lr` is taken as it is.
         momentum: of SGD.
         weight_decay: L2 for SGD, decoupled for AdamW; on all parameters, biases too.
         schedule: "constant", "steps" (lr × gamma at each milestone) or "cosine" (to 0 over all epochs).
@@ -160,6 +173,7 @@ class TrainConfig(_Strict):
 
     optimizer: Literal["sgd", "adamw", "adam"] = "sgd"
     lr: Annotated[float, Field(gt=0)] = 0.001
+    lr_for_batch: Annotated[int, Field(ge=1)] | None = None
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["constant", "steps", "cosine"] = "constant"

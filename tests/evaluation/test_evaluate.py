@@ -6,15 +6,17 @@ from typing import Literal
 
 import numpy as np
 import pytest
+import torch
 from jaxtyping import Float32, Float64, Int64
 
 from refeed.baselines.bias import BiasModel
 from refeed.baselines.mean import MeanModel
-from refeed.config import BiasConfig, MeanConfig
+from refeed.config import AutoencoderConfig, BiasConfig, MeanConfig
 from refeed.errors import ConfigError, DataError, ModelError
 from refeed.evaluation import evaluate as module
 from refeed.evaluation.evaluate import compare, evaluate
 from refeed.evaluation.metrics import mae, rmse
+from refeed.model.autoencoder import Autoencoder
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 
@@ -110,6 +112,38 @@ def test_batches_do_not_change_the_result(
     assert whole.mae.value == pytest.approx(mae(predicted, test.values))
     monkeypatch.setattr(module, "_ROWS", 7)
     assert evaluate(model, train, test, scale=train.scale).as_dict() == whole.as_dict()
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_a_networks_errors_are_those_of_one_dense_user_at_a_time(*, shuffled: bool) -> None:
+    train, test = _random(2)
+    if shuffled:  # other positions of the same users and items than training's
+        test = test.select(np.random.default_rng(3).random(len(test)) < 0.8).compact()
+    config = AutoencoderConfig(encoder=[8, 5], activation="selu")
+    model = Autoencoder(config, train.n_items, torch.Generator().manual_seed(0)).double().eval()
+    layers = [
+        (model.item_in.t(), model.encode_b[0]),
+        (model.encode_w[0], model.encode_b[1]),
+        (model.decode_w[0], model.decode_b[0]),
+        (model.item_out, model.decode_b[1]),
+    ]
+
+    errors = []
+    for position, user in enumerate(test.user_ids):
+        x = torch.zeros(train.n_items, dtype=torch.float64)
+        for place in np.flatnonzero(train.users == train.user_ids.position(user)).tolist():
+            x[train.items[place]] = float(train.values[place])
+        for weight, bias in layers:
+            x = torch.nn.functional.selu(weight @ x + bias)
+        for place in np.flatnonzero(test.users == position).tolist():
+            item = train.item_ids.position(test.item_ids[int(test.items[place])])
+            errors.append(float(x[item].detach()) - float(test.values[place]))
+
+    found = evaluate(model, train, test, scale=(1.0, 5.0), resamples=1)
+
+    assert found.ratings == len(errors) == len(test)
+    assert found.rmse.value == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=1e-9)
+    assert found.mae.value == pytest.approx(np.mean(np.abs(errors)), rel=1e-9)
 
 
 def test_the_numbers_survive_json() -> None:

@@ -1,8 +1,11 @@
 """The network: sizes, start, activations, dropout, and predictions against a dense reading of the paper."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from refeed.config import Activation, AutoencoderConfig
@@ -54,6 +57,21 @@ def dense_of(known: Ratings) -> tuple[Tensor, Tensor]:
 def test_parameter_counts_are_the_papers(encoder: list[int], tied: bool, expected: int) -> None:
     model = Autoencoder(AutoencoderConfig(encoder=encoder, tied=tied), NETFLIX_ITEMS)
     assert sum(parameter.numel() for parameter in model.parameters()) == expected
+
+
+def test_the_output_can_start_at_the_mean_of_the_training_ratings() -> None:
+    train = ratings()
+    users, items = np.repeat(np.arange(7), 11), np.tile(np.arange(11), 7)
+
+    def predicted(start: Literal["zero", "mean"]) -> NDArray[np.float64]:
+        generator = torch.Generator().manual_seed(1)
+        model = Autoencoder(
+            AutoencoderConfig(encoder=[4], output_activation=False, output_start=start), 11, generator
+        ).double()
+        model.fit_biases(train, None)
+        return model.predict(train, users, items)
+
+    np.testing.assert_allclose(predicted("mean") - predicted("zero"), train.mean, rtol=1e-12)
 
 
 def test_the_start_is_xavier_uniform_with_zero_biases() -> None:

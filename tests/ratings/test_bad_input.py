@@ -197,6 +197,22 @@ def test_a_bad_json_line_is_named(tmp_path: Path, row: str, cause: str) -> None:
     assert message.splitlines()[1].startswith(f"  a.jsonl:3: {cause}")
 
 
+def test_a_numeric_time_of_a_parquet_may_not_be_missing_or_out_of_range(tmp_path: Path) -> None:
+    with duckdb.connect() as db:
+        db.execute(f"""COPY (FROM (VALUES (1, 1, 4, 100.0::DOUBLE), (1, 2, 4, NULL), (1, 3, 4, 'nan'),
+            (1, 4, 4, 1e15)) t("user", item, rating, time)) TO '{tmp_path / "a.parquet"}'""")
+
+    with pytest.raises(DataError) as caught:
+        prepare([tmp_path / "a.parquet"], tmp_path / "store")
+
+    assert str(caught.value).replace(f"{tmp_path}/", "").splitlines()[:4] == [
+        "3 of 4 rows can't be read as ratings:",
+        "  a.parquet:2: there is no time (--columns timestamp=none reads none)",
+        "  a.parquet:3: the time is out of range: 'nan'",
+        "  a.parquet:4: the time is out of range: '1000000000000000.0'",
+    ]
+
+
 def test_bad_rows_of_a_parquet_are_named_by_row(tmp_path: Path) -> None:
     with duckdb.connect() as db:
         db.execute(f"""COPY (FROM (VALUES (1, 'a', 4.0::DOUBLE), (2, 'b', 'nan'), (NULL, 'c', 1),

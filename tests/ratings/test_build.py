@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from refeed.errors import DataError, StoreError
 from refeed.ratings import build
-from refeed.ratings.build import write_store
+from refeed.ratings.build import _sorted, write_store
 from refeed.ratings.store import Ratings
 
 Row = tuple[str, str, float, int | None]
@@ -138,3 +138,14 @@ def test_any_size_of_bucket_gives_what_a_dict_gives(
     assert counts.ratings + counts.duplicates == len(rows)
     pairs = ratings.users * ratings.n_items + ratings.items
     assert np.all(np.diff(pairs) > 0)
+
+
+@pytest.mark.parametrize("largest", [1, 1_000, 1 << 40, 1 << 60])
+def test_numbers_are_sorted_with_their_places_however_large_they_are(largest: int) -> None:
+    numbers = np.random.default_rng(largest).permutation(np.linspace(0, largest, 1000).astype(np.int64))
+
+    ordered, places = _sorted(numbers)
+
+    np.testing.assert_array_equal(ordered, np.sort(numbers))
+    np.testing.assert_array_equal(numbers[places], ordered)
+    np.testing.assert_array_equal(np.sort(places), np.arange(1000))

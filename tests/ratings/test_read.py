@@ -161,6 +161,51 @@ def test_two_tables_are_one_and_the_second_is_the_later(tmp_path: Path) -> None:
     assert (report.read, report.ratings, report.duplicates) == (3, 2, 1)
 
 
+def test_a_later_table_wins_whether_it_is_parquet_or_text(tmp_path: Path) -> None:
+    with duckdb.connect() as db:
+        values = "(1, 7, 1), (1, 8, 2), (1, 8, 3), (2, NULL, 4)"
+        place = tmp_path / "a.parquet"
+        db.execute(f"""COPY (FROM (VALUES {values}) t("user", item, rating)) TO '{place}'""")
+    (tmp_path / "b.csv").write_text("1,7,5\n2,7,x\n")
+
+    for order, kept in ((["a.parquet", "b.csv"], 5.0), (["b.csv", "a.parquet"], 1.0)):
+        out = tmp_path / order[0].replace(".", "_")
+        report = prepare([tmp_path / name for name in order], out, skip_bad=True)
+
+        assert as_dict(Ratings.load(out)) == {("1", "7"): kept, ("1", "8"): 3.0}
+        assert (report.read, report.ratings, report.duplicates, report.bad) == (6, 2, 2, 2)
+        assert report.bad_file is not None
+        bad_rows = csv.DictReader(io.StringIO(report.bad_file.read_text()))
+        bad = {(row["file"], row["line"]) for row in bad_rows}
+        assert bad == {(str(tmp_path / "a.parquet"), "4"), (str(tmp_path / "b.csv"), "2")}
+
+
+@pytest.mark.parametrize(
+    ("rating", "time", "text_of_time"),
+    [
+        ("TINYINT", "INTEGER", "100"),
+        ("FLOAT", "BIGINT", "1133308800000"),
+        ("DOUBLE", "DOUBLE", "100.9"),
+        ("DECIMAL(4, 2)", "UBIGINT", "7"),
+        ("UHUGEINT", "TIMESTAMP", "2005-12-31 01:00:00"),
+    ],
+)
+def test_numbers_of_a_parquet_are_read_as_their_texts_are(
+    tmp_path: Path, rating: str, time: str, text_of_time: str
+) -> None:
+    row = f"""SELECT 'a' AS "user", 'x' AS item, 3::{rating} AS rating, '{text_of_time}'::{time} AS time"""
+    with duckdb.connect() as db:
+        db.execute(f"COPY ({row}) TO '{tmp_path / 'typed.parquet'}'")
+        db.execute(f"COPY (SELECT COLUMNS(*)::VARCHAR FROM ({row})) TO '{tmp_path / 'text.parquet'}'")
+
+    typed, text = (open_ratings(tmp_path / f"{name}.parquet") for name in ("typed", "text"))
+
+    assert as_dict(typed) == as_dict(text) == {("a", "x"): 3.0}
+    assert typed.times is not None
+    assert text.times is not None
+    assert typed.times.tolist() == text.times.tolist()
+
+
 def test_the_report_accounts_for_every_row(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("user,item,rating\na,x,1\na,x,2\na,y,one\nb,y,0\n")
 

@@ -215,6 +215,15 @@ def test_the_best_epoch_is_kept_and_so_is_the_last(tmp_path: Path) -> None:
         assert np.sqrt(np.mean((predicted - valid.values) ** 2)) == pytest.approx(expected, rel=1e-6)
 
 
+def test_the_rate_is_scaled_to_the_batch_that_training_uses(tmp_path: Path) -> None:
+    train, valid = simulated()
+
+    # 60 users at most make a batch, whatever is asked for.
+    for name, batch, rate in (("small", 16, 0.01), ("large", 4096, 0.01 * 60 / 16)):
+        fit(train, valid, config_of(batch=batch, lr_for_batch=16, epochs=1), tmp_path / name)
+        assert metrics_of(tmp_path / name)[0]["lr"] == pytest.approx(rate)
+
+
 def test_patience_stops_when_validation_gets_no_better(tmp_path: Path) -> None:
     train, valid = simulated()
     fit(train, valid, config_of(lr=0.05, epochs=60, refeed=0, patience=3), tmp_path / "run")

@@ -161,7 +161,7 @@ def evaluate(
     predicted = _predicted(model, histories, pairs)
     users, raw_users = _ranked(pairs.users, histories.user_ids)
     items, raw_items = _ranked(pairs.items, histories.item_ids)
-    order = np.lexsort((items, users))
+    order = np.argsort(users * len(raw_items) + items, kind="stable")
     digest = hashlib.sha256(json.dumps([raw_users, raw_items]).encode())
     for column in (users, items, pairs.values):
         digest.update(column[order].tobytes())
@@ -170,8 +170,9 @@ def evaluate(
         clipped=user_errors(users, clipped(predicted, scale), pairs.values, n_users=len(raw_users)),
         pairs=digest.hexdigest(),
     )
-    rmse, mae = pooled(evidence.errors, seed=seed, resamples=resamples)
-    rmse_clipped, mae_clipped = pooled(evidence.clipped, seed=seed, resamples=resamples)
+    (rmse, mae), (rmse_clipped, mae_clipped) = pooled(
+        [evidence.errors, evidence.clipped], seed=seed, resamples=resamples
+    )
     return Evaluation(
         rmse=rmse,
         mae=mae,
@@ -202,8 +203,12 @@ def compare(one: Evaluation, other: Evaluation) -> Comparison:
             f"{other.ratings:,} by {other.users:,}), so their errors can't be compared; evaluate both on one "
             "test set, with models trained on the same users and items"
         )
-    rmse, mae = paired(mine.errors, theirs.errors, seed=one.seed, resamples=one.resamples)
-    rmse_clipped, mae_clipped = paired(mine.clipped, theirs.clipped, seed=one.seed, resamples=one.resamples)
+    (rmse, mae), (rmse_clipped, mae_clipped) = paired(
+        [mine.errors, mine.clipped],
+        [theirs.errors, theirs.clipped],
+        seed=one.seed,
+        resamples=one.resamples,
+    )
     return Comparison(rmse, mae, rmse_clipped, mae_clipped, ratings=one.ratings, users=one.users)
 
 
@@ -236,7 +241,8 @@ def _predicted(model: Model, histories: Ratings, pairs: Aligned) -> Float64[np.n
 def _batches(rows: Int64[np.ndarray, " pairs"]) -> Iterator[Int64[np.ndarray, " some"]]:
     """The places of the pairs, those of `_ROWS` distinct rows at a time."""
     order = np.argsort(rows, kind="stable")
-    starts = np.append(np.unique(rows[order], return_index=True)[1], len(rows))
+    starts = np.append(0, 1 + np.flatnonzero(np.diff(rows[order])))
+    starts = np.append(starts, len(rows))
     for first in range(0, len(starts) - 1, _ROWS):
         yield order[starts[first] : starts[min(first + _ROWS, len(starts) - 1)]]
 
@@ -245,12 +251,13 @@ def _ranked(
     positions: Int64[np.ndarray, " pairs"], ids: Ids
 ) -> tuple[Int64[np.ndarray, " pairs"], list[str]]:
     """Numbers in the order of the raw ids: the same for every model, whatever its positions."""
-    each, places = np.unique(positions, return_inverse=True)
-    raw = [ids[int(position)] for position in each]
-    order = sorted(range(len(raw)), key=raw.__getitem__)
-    ranks = np.empty(len(raw), dtype=np.int64)
-    ranks[order] = np.arange(len(raw))
-    return ranks[places], [raw[place] for place in order]
+    occurs = np.zeros(len(ids), dtype=np.bool_)
+    occurs[positions] = True
+    # Raw ids are distinct, so sorting the pairs never compares the positions.
+    ranked = sorted((ids[position], position) for position in np.flatnonzero(occurs).tolist())
+    ranks = np.empty(len(ids), dtype=np.int64)
+    ranks[[position for _, position in ranked]] = np.arange(len(ranked))
+    return ranks[positions], [raw for raw, _ in ranked]
 
 
 def _cells(estimate: Estimate) -> str:

@@ -4,7 +4,7 @@ The ratings of one user are not independent, so whole users are drawn, with repl
 bootstrap of Efron 1979 on clusters); intervals are the percentiles of the drawn values.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,51 +44,61 @@ class Difference(Estimate):
     p: float
 
 
-def pooled(errors: UserErrors, *, seed: int = 0, resamples: int = 1000) -> tuple[Estimate, Estimate]:
-    """RMSE and MAE, each with its interval.
+def pooled(
+    runs: Sequence[UserErrors], *, seed: int = 0, resamples: int = 1000
+) -> list[tuple[Estimate, Estimate]]:
+    """RMSE and MAE of each run, each with its interval.
 
     Args:
-        errors: of at least one rating.
+        runs: errors of the same users, of at least one rating; the same users are drawn for all.
         seed: of the draws; the same for the same numbers twice.
         resamples: how many draws of users.
     """
-    drawn = _draws([errors], seed=seed, resamples=resamples)
-    rmse, mae = _rmse_mae(_sums(errors).sum(axis=0)).tolist()
-    return Estimate(rmse, *_interval(drawn[:, 0])), Estimate(mae, *_interval(drawn[:, 1]))
+    estimates = []
+    for errors, drawn in zip(runs, _draws(runs, seed=seed, resamples=resamples), strict=True):
+        rmse, mae = _rmse_mae(_sums(errors).sum(axis=0)).tolist()
+        estimates.append((Estimate(rmse, *_interval(drawn[:, 0])), Estimate(mae, *_interval(drawn[:, 1]))))
+    return estimates
 
 
 def paired(
-    one: UserErrors, other: UserErrors, *, seed: int = 0, resamples: int = 1000
-) -> tuple[Difference, Difference]:
-    """The differences one − other in RMSE and MAE; both runs on the same ratings of the same users.
+    ones: Sequence[UserErrors], others: Sequence[UserErrors], *, seed: int = 0, resamples: int = 1000
+) -> list[tuple[Difference, Difference]]:
+    """The differences one − other in RMSE and MAE, run by run; each pair on the same ratings.
 
-    A negative difference says that `one` is the better. Both runs are drawn together, so what a user makes
-    hard for both does not count.
+    A negative difference says that the one is the better. Both are drawn together, so what a user makes hard
+    for both does not count.
 
     Args:
-        one: the errors of one run.
-        other: the errors of another, its users in the same order.
+        ones: the errors of some runs.
+        others: the errors of as many others, their users in the same order.
         seed: of the draws.
         resamples: how many draws of users.
     """
-    drawn = _draws([one, other], seed=seed, resamples=resamples)
-    values = _rmse_mae(_sums(one).sum(axis=0)) - _rmse_mae(_sums(other).sum(axis=0))
-    differences = drawn[:, :2] - drawn[:, 2:]
-    by_rmse, by_mae = (
-        Difference(float(value), *_interval(draws), p=_two_sided(draws))
-        for value, draws in zip(values, differences.T, strict=True)
-    )
-    return by_rmse, by_mae
+    drawn = _draws([*ones, *others], seed=seed, resamples=resamples)
+    pairs = zip(ones, others, drawn[: len(ones)], drawn[len(ones) :], strict=True)
+    differences = []
+    for one, other, draws_one, draws_other in pairs:
+        values = _rmse_mae(_sums(one).sum(axis=0)) - _rmse_mae(_sums(other).sum(axis=0))
+        by_rmse, by_mae = (
+            Difference(float(value), *_interval(draws), p=_two_sided(draws))
+            for value, draws in zip(values, (draws_one - draws_other).T, strict=True)
+        )
+        differences.append((by_rmse, by_mae))
+    return differences
 
 
-def _draws(runs: list[UserErrors], *, seed: int, resamples: int) -> Float64[np.ndarray, "resamples metrics"]:
-    """RMSE and MAE of each run in each draw; no rows with fewer than two users."""
+def _draws(
+    runs: Sequence[UserErrors], *, seed: int, resamples: int
+) -> list[Float64[np.ndarray, "resamples metrics"]]:
+    """RMSE and MAE of each run in each draw, the same users for all; no rows with fewer than two users."""
     users = len(runs[0].counts)
     if users < 2:
-        return np.empty((0, 2 * len(runs)))
+        return [np.empty((0, 2)) for _ in runs]
+    # A product with few columns passes over the weights once: all runs together.
     sums = np.concatenate([_sums(errors) for errors in runs], axis=1)
     drawn = np.concatenate([weights @ sums for weights in _weights(users, seed, resamples)])
-    return np.concatenate([_rmse_mae(run) for run in np.split(drawn, len(runs), axis=1)], axis=1)
+    return [_rmse_mae(run) for run in np.split(drawn, len(runs), axis=1)]
 
 
 def _weights(users: int, seed: int, resamples: int) -> Iterator[Float64[np.ndarray, "chunk users"]]:

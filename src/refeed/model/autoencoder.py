@@ -184,7 +184,9 @@ class Autoencoder(nn.Module):
     # ------------------------------------------------------------------ ratings in, ratings out
 
     def fit_biases(self, train: Ratings, valid: Ratings | None) -> None:
-        """Fit the damped biases that a residual model stands on; nothing to do for the others."""
+        """Fit the damped biases that a residual model stands on, or start the outputs at the mean."""
+        if self.config.output_start == "mean":
+            nn.init.constant_(self.decode_b[-1], train.mean)
         if self.config.target != "residual":
             return
         damping = self.config.bias_damping
@@ -241,10 +243,13 @@ class Autoencoder(nn.Module):
             users, columns = items, users
         rows = self.rows(histories)
         # Sorted by row, and a pair that is asked for twice computed once.
-        keys, place = np.unique(users * self.n_items + columns, return_inverse=True)
+        keys = users * self.n_items + columns
+        place: slice | Int64[np.ndarray, " pairs"] = slice(None)
+        if not (np.diff(keys) > 0).all():
+            keys, place = np.unique(keys, return_inverse=True)
         owners, wanted = np.divmod(keys, self.n_items)
-        each, starts = np.unique(owners, return_index=True)
-        starts = np.append(starts, len(keys))
+        starts = np.flatnonzero(np.diff(owners, prepend=-1))
+        each, starts = owners[starts], np.append(starts, len(keys))
         predicted = np.empty(len(keys))
         for first in range(0, len(each), ROWS_AT_ONCE):
             some = each[first : first + ROWS_AT_ONCE]

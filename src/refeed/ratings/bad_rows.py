@@ -1,5 +1,6 @@
 """Rows that are no ratings: how they are told from good ones, shown, and kept for the user."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import duckdb
@@ -14,46 +15,51 @@ _LARGEST_FLOAT32 = 3.4028234663852886e38
 _ISO = (
     "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
 )
+_CALENDAR = (
+    f"CASE WHEN clock IS NULL AND regexp_full_match(trim(time_given), '{_ISO}') "
+    "THEN epoch(TRY_CAST(trim(time_given) AS TIMESTAMPTZ)) END"
+)
+_NO_TIME = "there is no time (--columns timestamp=none reads none)"
 _BEFORE_MILLISECONDS, _BEFORE_NONSENSE = 10**11, 10**14
 
 
-def checked(raw: str) -> str:
+def checked(raw: str, *, numbers: Collection[str] = ()) -> str:
     """A query that says of each raw row what is wrong with it.
 
     Args:
         raw: a table, or a query in brackets, with line BIGINT and "user", item, rating, time, problem
             VARCHAR; time is null throughout if there are none; problem is why a row has no fields, or null.
+        numbers: which of rating and time have a numeric type instead; a null is a missing one.
 
     Returns:
         A query with line, "user", item, rating DOUBLE, time BIGINT in Unix seconds, cause and value (what is
         wrong, null for a good row, and the field at fault), milliseconds (whether the time was given in
         them). The session's time zone must be UTC.
     """
-    # DuckDB reads "1_000" as a number; nobody's table means that. And a column of Python's that is all None
-    # has no type of its own.
+    rating, time = ("rating" in numbers), ("time" in numbers)
+    # A column of Python's that is all None has no type of its own.
     return f"""
         WITH typed AS (
-            SELECT line, "user"::VARCHAR AS "user", item::VARCHAR AS item, rating::VARCHAR AS rating,
-                time::VARCHAR AS time, problem::VARCHAR AS problem
+            SELECT line, "user"::VARCHAR AS "user", item::VARCHAR AS item, problem::VARCHAR AS problem,
+                rating{"" if rating else "::VARCHAR"} AS rating_given,
+                time{"" if time else "::VARCHAR"} AS time_given
             FROM {raw}
         ), parsed AS (
-            SELECT line, "user", item, problem, rating AS rating_text, time AS time_text,
-                CASE WHEN NOT contains(rating, '_') THEN TRY_CAST(rating AS DOUBLE) END AS rating,
-                CASE WHEN NOT contains(time, '_') THEN TRY_CAST(time AS DOUBLE) END AS clock,
-                CASE WHEN clock IS NULL AND regexp_full_match(trim(time), '{_ISO}')
-                    THEN epoch(TRY_CAST(trim(time) AS TIMESTAMPTZ)) END AS calendar
+            SELECT *, {_number("rating_given", typed=rating)} AS rating,
+                {_number("time_given", typed=time)} AS clock,
+                {"NULL::DOUBLE" if time else _CALENDAR} AS calendar
             FROM typed
         ), judged AS (
             SELECT *, CASE
                 WHEN problem IS NOT NULL THEN problem
                 WHEN "user" IS NULL OR trim("user") = '' THEN 'there is no user id'
                 WHEN item IS NULL OR trim(item) = '' THEN 'there is no item id'
-                WHEN rating_text IS NULL OR trim(rating_text) = '' THEN 'there is no rating'
+                WHEN rating_given IS NULL OR {_empty("rating_given", typed=rating)} THEN 'there is no rating'
                 WHEN rating IS NULL THEN 'the rating is no number'
                 WHEN NOT isfinite(rating) THEN 'the rating is not finite'
                 WHEN abs(rating) > {_LARGEST_FLOAT32} THEN 'the rating is beyond the range of float32'
-                WHEN time_text IS NULL THEN NULL
-                WHEN trim(time_text) = '' THEN 'there is no time (--columns timestamp=none reads none)'
+                WHEN time_given IS NULL THEN {f"'{_NO_TIME}'" if time else "NULL"}
+                WHEN {_empty("time_given", typed=time)} THEN '{_NO_TIME}'
                 WHEN clock IS NULL AND calendar IS NULL THEN
                     'the time is neither Unix seconds nor an ISO date (2005-12-31 or 2005-12-31T23:59:59Z)'
                 WHEN NOT coalesce(abs(clock) < {_BEFORE_NONSENSE}, true) THEN 'the time is out of range'
@@ -61,16 +67,27 @@ def checked(raw: str) -> str:
             FROM parsed
         )
         SELECT line, "user", item, rating,
-            CASE WHEN cause IS NULL AND time_text IS NOT NULL THEN CAST(floor(CASE
+            TRY_CAST(floor(CASE
                 WHEN calendar IS NOT NULL THEN calendar
                 WHEN abs(clock) > {_BEFORE_MILLISECONDS} THEN clock / 1000 ELSE clock
-                END) AS BIGINT) END AS time,
+                END) AS BIGINT) AS time,
             cause,
-            CASE WHEN starts_with(cause, 'the rating') THEN rating_text
-                WHEN starts_with(cause, 'the time') THEN time_text ELSE '' END AS value,
+            CASE WHEN starts_with(cause, 'the rating') THEN rating_given::VARCHAR
+                WHEN starts_with(cause, 'the time') THEN time_given::VARCHAR ELSE '' END AS value,
             coalesce(abs(clock) > {_BEFORE_MILLISECONDS}, false) AS milliseconds
         FROM judged
     """
+
+
+def _number(field: str, *, typed: bool) -> str:
+    if typed:
+        return f"{field}::DOUBLE"
+    # DuckDB reads "1_000" as a number; nobody's table means that.
+    return f"CASE WHEN NOT contains({field}, '_') THEN TRY_CAST({field} AS DOUBLE) END"
+
+
+def _empty(field: str, *, typed: bool) -> str:
+    return "false" if typed else f"trim({field}) = ''"
 
 
 def refuse(db: duckdb.DuckDBPyConnection, bad: str, read: int) -> None:

@@ -7,6 +7,7 @@ a movie; as training_set.tar, alone or within the whole download; or as combined
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -64,15 +65,16 @@ def netflix_rows(db: duckdb.DuckDBPyConnection, path: Path, *, scratch: Path) ->
         )
     db.execute('CREATE TABLE netflix_ratings (movie INTEGER, "user" BIGINT, rating FLOAT, day INTEGER)')
     db.execute("CREATE TABLE netflix_bad (file VARCHAR, line BIGINT, value VARCHAR, cause VARCHAR)")
-    reader = _Reader(db)
-    for batch in _batches(pieces(source, scratch)):
-        reader.read(batch)
-    reader.flush()
+    with ThreadPoolExecutor(max_workers=1) as inserting:
+        reader = _Reader(db, inserting)
+        for batch in _batches(pieces(source, scratch)):
+            reader.read(batch)
+        reader.finish()
     if not reader.rows:
         raise DataError(f"{path} holds no ratings; expected lines such as 1488844,3,2005-09-06")
     # DuckDB numbers the rows of a table in the order of the input.
     db.execute("""
-        CREATE VIEW netflix_rows AS SELECT "user"::VARCHAR AS "user", movie::VARCHAR AS item,
+        CREATE VIEW netflix_rows AS SELECT "user", movie AS item,
             rating::DOUBLE AS rating, day::BIGINT * 86400 AS time, rowid AS line FROM netflix_ratings
     """)
     titles = _titles(source, scratch)
@@ -142,12 +144,17 @@ class _Batch:
 
 
 class _Reader:
-    """Reads batch after batch; in between it knows the movie and the line where the last one ended."""
+    """Reads batch after batch; in between it knows the movie and the line where the last one ended.
 
-    def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
+    While the next ones are read, `inserting` hands the rows to DuckDB: half of the work each.
+    """
+
+    def __init__(self, db: duckdb.DuckDBPyConnection, inserting: Executor) -> None:
         self.rows = 0
         self.movies: dict[int, str] = {}
         self._db = db
+        self._inserting = inserting
+        self._inserted: Future[None] | None = None
         self._block = _Block(0, 0, None)
         self._next_number = 1
         self._good: list[dict[str, NDArray[np.generic]]] = []
@@ -179,22 +186,21 @@ class _Reader:
             }
         )
         if sum(len(chunk["movie"]) for chunk in self._good) >= _INSERT or len(self._bad) >= _INSERT:
-            self.flush()
+            self._flush()
 
-    def flush(self) -> None:
+    def finish(self) -> None:
         """Hand everything that waits to DuckDB."""
-        if self._good:
-            chunk = {name: np.concatenate([part[name] for part in self._good]) for name in self._good[0]}  # noqa: F841
-            self._db.execute('INSERT INTO netflix_ratings SELECT movie, "user", rating, day FROM chunk')
-            self._good.clear()
-        if self._bad:
-            columns = zip(*self._bad, strict=True)
-            bad = {
-                name: np.array(column, dtype=np.object_) for name, column in zip(_BAD, columns, strict=True)
-            }
-            bad["line"] = bad["line"].astype(np.int64)
-            self._db.execute("INSERT INTO netflix_bad SELECT file, line, value, cause FROM bad")
-            self._bad.clear()
+        self._flush()
+        self._wait()
+
+    def _flush(self) -> None:
+        self._wait()
+        self._inserted = self._inserting.submit(_insert, self._db, self._good, self._bad)
+        self._good, self._bad = [], []
+
+    def _wait(self) -> None:
+        if self._inserted is not None:
+            self._inserted.result()
 
     def _parsed(self, parts: list[Piece]) -> _Batch:
         text = b"".join(piece.text for piece in parts)
@@ -246,3 +252,18 @@ class _Reader:
 
     def _refuse(self, place: tuple[str, int], value: str, cause: str) -> None:
         self._bad.append((*place, value if len(value) <= _SHOWN else value[:_SHOWN] + "…", cause))
+
+
+def _insert(
+    db: duckdb.DuckDBPyConnection,
+    good: list[dict[str, NDArray[np.generic]]],
+    bad_rows: list[tuple[str, int, str, str]],
+) -> None:
+    if good:
+        chunk = {name: np.concatenate([part[name] for part in good]) for name in good[0]}  # noqa: F841
+        db.execute('INSERT INTO netflix_ratings SELECT movie, "user", rating, day FROM chunk')
+    if bad_rows:
+        columns = zip(*bad_rows, strict=True)
+        bad = {name: np.array(column, dtype=np.object_) for name, column in zip(_BAD, columns, strict=True)}
+        bad["line"] = bad["line"].astype(np.int64)
+        db.execute("INSERT INTO netflix_bad SELECT file, line, value, cause FROM bad")

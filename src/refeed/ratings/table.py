@@ -18,6 +18,7 @@ from refeed.errors import DataError
 from refeed.ratings.bad_rows import checked
 from refeed.ratings.build import Rows
 from refeed.ratings.columns import looks_like_header, resolve
+from refeed.ratings.parquet import damaged, view_parquet
 from refeed.ratings.text import (
     Layout,
     Record,
@@ -31,6 +32,7 @@ from refeed.ratings.text import (
 
 __all__ = ["table_rows"]
 
+_TABLE = "read_rows"
 _CHUNK = 50_000
 _NAMES = {",": "comma-separated", "\t": "tab-separated", "::": "'::'-separated"}
 _JSON = (".jsonl", ".ndjson", ".json")
@@ -53,24 +55,31 @@ def table_rows(
         CREATE TABLE read_rows (file INTEGER, line BIGINT, "user" VARCHAR, item VARCHAR, rating DOUBLE,
             time BIGINT, cause VARCHAR, value VARCHAR, milliseconds BOOLEAN)
     """)
-    db.execute("CREATE TABLE read_files (file INTEGER, path VARCHAR)")
-    kinds = []
-    for number, path in enumerate(paths):
-        db.execute("INSERT INTO read_files VALUES (?, ?)", [number, str(path)])
-        kinds.append(_read(db, number, path, mapping or {}))
-        if not db.execute("SELECT count(*) FROM read_rows WHERE file = ?", [number]).fetchall()[0][0]:
-            raise DataError(f"{path} has no ratings, at most a header; expected a row for each rating")
-    # Rows lie in the order of reading, over all files; counting lines would keep DuckDB to one thread.
     db.execute("""
-        CREATE VIEW good_rows AS SELECT "user", item, rating, time, rowid AS line
-        FROM read_rows WHERE cause IS NULL
+        CREATE TABLE read_files (file INTEGER, path VARCHAR, read BIGINT, good BIGINT, timed BIGINT,
+            milliseconds BIGINT)
     """)
-    db.execute("""
+    kinds, good, bad = [], [], []
+    for number, path in enumerate(paths):
+        kind, place = _read(db, number, path, mapping or {})
+        kinds.append(kind)
+        spotless = _count(db, number, path, place)
+        # Rows lie in the order of reading; counting lines would keep DuckDB to one thread.
+        order = "rowid" if place == _TABLE else "line"
+        good.append(
+            f'SELECT "user", item, rating, time, ({number}::BIGINT << 40) + {order} AS line FROM {place} '
+            f"WHERE file = {number}" + ("" if spotless else " AND cause IS NULL")
+        )
+        if not spotless:
+            bad.append(f"SELECT file, line, value, cause FROM {place} WHERE file = {number}")
+    db.execute(f"CREATE VIEW good_rows AS {' UNION ALL '.join(good)}")
+    db.execute(f"""
         CREATE VIEW bad_rows AS SELECT path AS file, line, value, cause
-        FROM read_rows JOIN read_files USING (file) WHERE cause IS NOT NULL
+        FROM ({" UNION ALL ".join(bad or [f"SELECT file, line, value, cause FROM {_TABLE}"])})
+        JOIN read_files USING (file) WHERE cause IS NOT NULL
     """)
     read, milliseconds = db.execute(
-        "SELECT count(*), count(*) FILTER (WHERE milliseconds) FROM read_rows"
+        "SELECT sum(read)::BIGINT, sum(milliseconds)::BIGINT FROM read_files"
     ).fetchall()[0]
     _times_in_all_or_none(db)
     note = f"{milliseconds:,} times are beyond 10^11 and were read as milliseconds"
@@ -84,11 +93,26 @@ def table_rows(
     )
 
 
+def _count(db: duckdb.DuckDBPyConnection, number: int, path: Path, place: str) -> bool:
+    """Note how many rows of a file there are, and say whether all are good."""
+    try:
+        read, *others = db.execute(f"""
+            SELECT count(*), count(*) FILTER (WHERE cause IS NULL), count(time) FILTER (WHERE cause IS NULL),
+                count(*) FILTER (WHERE milliseconds)
+            FROM {place} WHERE file = {number}
+        """).fetchall()[0]
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        raise damaged(path, error) from error
+    if not read:
+        raise DataError(f"{path} has no ratings, at most a header; expected a row for each rating")
+    db.execute("INSERT INTO read_files VALUES (?, ?, ?, ?, ?, ?)", [number, str(path), read, *others])
+    return bool(others[0] == read)
+
+
 def _times_in_all_or_none(db: duckdb.DuckDBPyConnection) -> None:
-    per_file = db.execute("""
-        SELECT path, count(time) FROM read_rows JOIN read_files USING (file) WHERE cause IS NULL
-        GROUP BY file, path ORDER BY file
-    """).fetchall()
+    per_file = db.execute("SELECT path, timed FROM read_files WHERE good > 0 ORDER BY file").fetchall()
     timed, untimed = [p for p, times in per_file if times], [p for p, times in per_file if not times]
     if timed and untimed:
         raise DataError(
@@ -97,26 +121,28 @@ def _times_in_all_or_none(db: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-def _read(db: duckdb.DuckDBPyConnection, number: int, path: Path, mapping: Mapping[str, str | int]) -> str:
-    """Read one file into `read_rows`; say what it is."""
+def _read(
+    db: duckdb.DuckDBPyConnection, number: int, path: Path, mapping: Mapping[str, str | int]
+) -> tuple[str, str]:
+    """Read one file; say what it is, and in which table or view its rows are."""
     with open_text(path) as file:
         start = file.read(4096).lstrip()
     suffixes = {suffix.lower() for suffix in path.suffixes}
     if start.startswith("PAR1") or ".parquet" in suffixes:
-        _read_parquet(db, number, path, mapping)
-        return "Parquet"
+        return "Parquet", view_parquet(db, number, path, mapping)
     if not start:
         raise DataError(f"{path} is empty; expected a table of ratings")
     if start.startswith("{") and (not suffixes or suffixes & {*_JSON, ".txt"}):
         _read_json(db, number, path, mapping)
-        return "JSON lines"
+        return "JSON lines", _TABLE
     layout = _layout(path, mapping)
     if not _read_by_duckdb(db, number, path, layout):
         with open_text(path) as file:
             records = delimited_records(file, layout.delimiter, str(path))
             _insert_records(db, number, _fitted(records, layout), layout.fields)
     header = "with" if layout.header else "without"
-    return f"{_NAMES.get(layout.delimiter, repr(layout.delimiter) + '-separated')}, {header} header"
+    delimiter = _NAMES.get(layout.delimiter, f"{layout.delimiter!r}-separated")
+    return f"{delimiter}, {header} header", _TABLE
 
 
 def _layout(path: Path, mapping: Mapping[str, str | int]) -> Layout:
@@ -231,28 +257,3 @@ def _undecodable(record: Record) -> str | None:
 
 def _readable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _read_parquet(
-    db: duckdb.DuckDBPyConnection, number: int, path: Path, mapping: Mapping[str, str | int]
-) -> None:
-    source = "read_parquet($path, file_row_number = true, hive_partitioning = false)"
-    place = {"path": duckdb_path(path)}
-    try:
-        names = [row[0] for row in db.execute(f"DESCRIBE SELECT * FROM {source}", place).fetchall()][:-1]
-        fields = resolve(names, len(names), mapping, where=str(path))
-        cells = {field: '"' + names[column].replace('"', '""') + '"' for field, column in fields.items()}
-        time = f"coalesce({cells['timestamp']}::VARCHAR, '')" if "timestamp" in cells else "NULL::VARCHAR"
-        raw = f"""(
-            SELECT file_row_number + 1 AS line, {cells["user"]}::VARCHAR AS "user",
-                {cells["item"]}::VARCHAR AS item, {cells["rating"]}::VARCHAR AS rating, {time} AS time,
-                NULL::VARCHAR AS problem
-            FROM {source}
-        )"""
-        db.execute(f"INSERT INTO read_rows {_numbered(raw, number)}", place)
-    except duckdb.OutOfMemoryException:
-        raise
-    except duckdb.Error as error:
-        raise DataError(
-            f"{path} can't be read as Parquet; it may be truncated or damaged: {error}"
-        ) from error

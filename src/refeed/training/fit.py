@@ -35,11 +35,12 @@ from refeed.training.calibrate import calibrate
 from refeed.training.checkpoint import Place, load_checkpoint, place_of, save_checkpoint
 from refeed.training.learner import AutoencoderLearner, make_learner
 from refeed.training.machine import choose_paths
-from refeed.training.optimizer import flush, learning_rate, make_optimizer, set_learning_rate
+from refeed.training.optimizer import flush, make_optimizer, set_learning_rate
 from refeed.training.progress import Reporter, silent
 from refeed.training.resume import resumed_config
 from refeed.training.ridge import RidgeLearner
 from refeed.training.runtime import Runtime, running
+from refeed.training.schedule import learning_rate
 from refeed.training.settle import settled
 from refeed.training.share import Share
 from refeed.training.step import takes_collapsed_path
@@ -219,7 +220,7 @@ def _train_epoch(
     saved = started = time.perf_counter()
     learner.train()
     for share in batches.epoch(place.epoch, place.batch):
-        rate = learning_rate(config, place.epoch, share.number, len(batches))
+        rate = _rate(config, batches, place.epoch, share.number)
         set_learning_rate(optimizer, rate)
         # Drawn from the place alone, so that a resumed training goes on with the same numbers.
         generator.manual_seed(_mixed(config.seed, place.epoch, share.number))
@@ -240,6 +241,10 @@ def _train_epoch(
     flush(optimizer)
     place.seconds += time.perf_counter() - started
     return True
+
+
+def _rate(config: TrainConfig, batches: Batches[Any], epoch: int, batch: int) -> float:
+    return learning_rate(config, epoch, batch, batches=len(batches), users=batches.size)
 
 
 def _checked(run: _Run, losses: list[torch.Tensor], share: Share[Any], epoch: int, rate: float) -> float:
@@ -279,7 +284,7 @@ def _end_epoch(run: _Run, learner: _AnyLearner, batches: Batches[Any], place: Pl
         "valid_rmse": valid_rmse,
         "seconds": round(place.seconds, 3),
         "users_per_second": round(place.users / max(place.seconds, 1e-9), 1),
-        "lr": learning_rate(config, place.epoch, place.batch - 1, len(batches)),
+        "lr": _rate(config, batches, place.epoch, place.batch - 1),
     }
     if valid_rmse is not None and not math.isfinite(valid_rmse):
         raise TrainingDivergedError(

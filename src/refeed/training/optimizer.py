@@ -1,6 +1,5 @@
-"""The optimizers and the learning rate at every update."""
+"""The optimizers."""
 
-import math
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -11,7 +10,7 @@ from refeed.config import TrainConfig
 from refeed.training.row_sparse import RowSparse
 from refeed.training.skipped import AdamW, Momentum, Rule
 
-__all__ = ["flush", "learning_rate", "make_optimizer", "set_learning_rate", "takes_sparse_path"]
+__all__ = ["flush", "make_optimizer", "set_learning_rate", "takes_sparse_path"]
 
 # A sparse update costs a few times as much for a row, and some milliseconds, as a dense one
 # (benchmarks/catalogue.py).
@@ -81,27 +80,6 @@ def flush(optimizer: torch.optim.Optimizer) -> None:
     """Make the weights those that the updates so far make of them, before somebody else reads them."""
     if isinstance(optimizer, RowSparse):
         optimizer.flush()
-
-
-def learning_rate(config: TrainConfig, epoch: int, batch: int, batches: int) -> float:
-    """The rate of one batch, a pure function of its place: there is no schedule to save and restore.
-
-    Args:
-        config: schedule and rates.
-        epoch: counted from 0.
-        batch: of the epoch, counted from 0.
-        batches: of an epoch.
-    """
-    done = epoch * batches + batch
-    rate = config.lr
-    if config.warmup:
-        rate *= min(1.0, (done + 1) / config.warmup)
-    if config.schedule == "steps":
-        rate *= config.gamma ** sum(epoch >= milestone for milestone in config.milestones)
-    if config.schedule == "cosine":
-        total = config.steps or config.epochs * batches
-        rate *= (1 + math.cos(math.pi * done / total)) / 2
-    return rate
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -10,10 +10,11 @@ from refeed.model.interface import Model
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
 from refeed.training.batches import Batches
-from refeed.training.optimizer import learning_rate, make_optimizer, set_learning_rate
+from refeed.training.optimizer import make_optimizer, set_learning_rate
 from refeed.training.progress import Reporter
 from refeed.training.ridge import RidgeLearner
 from refeed.training.runtime import Runtime
+from refeed.training.schedule import learning_rate
 
 __all__ = ["SETTLED", "settled"]
 
@@ -102,7 +103,9 @@ def _trained(config: Config, train: Ratings, runtime: Runtime) -> Model:
     steps = config.train.steps or config.train.epochs * len(batches)
     for done in range(0, steps, len(batches)):
         for share in islice(batches.epoch(done // len(batches)), steps - done):
-            rate = learning_rate(config.train, done // len(batches), share.number, len(batches))
+            rate = learning_rate(
+                config.train, done // len(batches), share.number, batches=len(batches), users=batches.size
+            )
             set_learning_rate(optimizer, rate)
             learner.step(share, optimizer, generator.manual_seed(done + share.number), runtime)
     return learner.finished()
