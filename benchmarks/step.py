@@ -79,7 +79,7 @@ class OurStep:
         config = AutoencoderConfig(encoder=WIDTHS, dropout=DROPOUT, output_activation=output_activation)
         self.model = Autoencoder(config, ITEMS, torch.Generator().manual_seed(0))
         self.train = TrainConfig(lr=1e-4, refeed=refeeds)
-        self.optimizer = make_optimizer(self.model.parameters(), self.train)
+        self.optimizer = make_optimizer(self.model.parameters(), self.train, ratings=1)
         self.generator = torch.Generator()
 
     def step(self, ratings: Ratings, users: np.ndarray) -> None:

@@ -10,9 +10,18 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from refeed.baselines.configs import (
+    MyFMConfig,
+    PmfConfig,
+    RrnConfig,
+    SurpriseConfig,
+    SvdppConfig,
+    TimeSvdppConfig,
+)
 from refeed.errors import ConfigError
+from refeed.strict import Strict
 
 __all__ = [
     "Activation",
@@ -32,11 +41,7 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 _Damping = Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class AutoencoderConfig(_Strict):
+class AutoencoderConfig(Strict):
     """The paper's deep autoencoder (section 2), and the `simple` variant of it.
 
     Args:
@@ -78,7 +83,7 @@ class AutoencoderConfig(_Strict):
         return self
 
 
-class BiasConfig(_Strict):
+class BiasConfig(Strict):
     """Baseline: mean + damped user bias + damped item bias.
 
     Args:
@@ -89,20 +94,22 @@ class BiasConfig(_Strict):
     damping: _Damping | None = None
 
 
-class MeanConfig(_Strict):
+class MeanConfig(Strict):
     """Baseline: the mean of all training ratings."""
 
     kind: Literal["mean"] = "mean"
 
 
-class TrainConfig(_Strict):
+class TrainConfig(Strict):
     """How a network is trained (paper section 3; reference-semantics of the published software).
 
     Args:
-        optimizer: "sgd" with momentum, or "adamw".
+        optimizer: "sgd" with momentum, "adam", or "adamw".
         lr: learning rate.
         momentum: of SGD.
-        weight_decay: L2 for SGD, decoupled for AdamW; on all parameters, biases too.
+        weight_decay: L2 for SGD and Adam, decoupled for AdamW; on all parameters, biases too.
+        l2: λ of λ/2 Σ‖W‖² beside the squared errors, both summed over all training ratings; on the matrices
+            alone (AutoRec: Sedhain et al. 2015). Not for AdamW.
         schedule: "constant", "steps" (lr × gamma at each milestone) or "cosine" (to 0 over all epochs).
         milestones: epochs, counted from 0, at which "steps" lowers the rate.
         gamma: the factor of "steps".
@@ -124,10 +131,11 @@ class TrainConfig(_Strict):
         checkpoint_minutes: also checkpoint within an epoch when so much time has passed.
     """
 
-    optimizer: Literal["sgd", "adamw"] = "sgd"
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     lr: Annotated[float, Field(gt=0)] = 0.001
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    l2: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["constant", "steps", "cosine"] = "constant"
     milestones: list[Annotated[int, Field(ge=1)]] = [24, 36, 48, 66, 72]
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -145,11 +153,28 @@ class TrainConfig(_Strict):
     seed: Annotated[int, Field(ge=0)] = 0
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
 
+    @model_validator(mode="after")
+    def _l2_is_coupled(self) -> "TrainConfig":
+        if self.l2 and self.optimizer == "adamw":
+            raise ValueError("l2 is part of the loss, which AdamW's decay is not: take optimizer = adam")
+        return self
 
-class Config(_Strict):
+
+class Config(Strict):
     """A recipe, resolved: what `config.toml` of a model folder holds."""
 
-    model: Annotated[AutoencoderConfig | BiasConfig | MeanConfig, Field(discriminator="kind")]
+    model: Annotated[
+        AutoencoderConfig
+        | BiasConfig
+        | MeanConfig
+        | PmfConfig
+        | SvdppConfig
+        | TimeSvdppConfig
+        | RrnConfig
+        | SurpriseConfig
+        | MyFMConfig,
+        Field(discriminator="kind"),
+    ]
     train: TrainConfig = TrainConfig()
 
     @model_validator(mode="after")
@@ -234,8 +259,9 @@ def _lay_over(table: dict[str, Any], setting: str) -> None:
 
 
 def _line(problem: Mapping[str, Any]) -> str:
-    # The discriminator's value is part of pydantic's path; it is not a key that the user wrote.
-    path = [str(part) for part in problem["loc"] if part not in ("autoencoder", "bias", "mean")]
+    path = [str(part) for part in problem["loc"]]
+    if path[:1] == ["model"]:
+        del path[1:2]  # the kind: a part of pydantic's path, and no key that the user wrote
     if problem["type"] == "extra_forbidden":
         return f"  {'.'.join(path)}: there is no such key"
     if problem["type"] == "value_error":  # ours, of several keys together: the message names them

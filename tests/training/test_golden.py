@@ -76,7 +76,7 @@ def test_losses_and_parameters_of_every_update_equal_the_golden_ones(
     with torch.no_grad():
         for name, parameter in golden_parameters(model).items():
             parameter.copy_(torch.from_numpy(golden[f"init.{name}"]))
-    optimizer = make_optimizer(model.parameters(), train)
+    optimizer = make_optimizer(model.parameters(), train, ratings=1)
     runtime = Runtime(torch.device("cpu"))
     dropout = Dropout(0.0, torch.Generator(), slice(0, 5), 5)
 

@@ -72,7 +72,7 @@ def test_every_reading_of_refeeding_equals_its_dense_definition(
         Autoencoder(config, 9, torch.Generator().manual_seed(1)).double() for _ in range(2)
     )
     sparse_optimizer, dense_optimizer = (
-        make_optimizer(model.parameters(), train) for model in (sparse_model, dense_model)
+        make_optimizer(model.parameters(), train, ratings=1) for model in (sparse_model, dense_model)
     )
     example = whole(sparse_model, ratings(dense), np.arange(6))
     nothing = Dropout(0.0, torch.Generator(), slice(0, 6), 6)

@@ -15,7 +15,7 @@ from refeed.errors import DataError, TrainingDivergedError
 from refeed.kinds import build_model
 from refeed.model.autoencoder import Autoencoder
 from refeed.model.dropout import Dropout
-from refeed.model.interface import Model
+from refeed.model.interface import Model, predict_pairs
 from refeed.model_folder import binding, create_folder, save_weights, write_card, write_text
 from refeed.ratings.pairs import Aligned, align_to
 from refeed.ratings.store import Ratings
@@ -104,7 +104,7 @@ class _Run:
 
 
 def _solve(run: _Run, model: Model, valid: Ratings | None) -> None:
-    """A model with a closed form: one "epoch"."""
+    """A model that fits itself: one "epoch"."""
     started = time.perf_counter()
     model.fit(run.train, valid)  # type: ignore[attr-defined]
     seconds = time.perf_counter() - started
@@ -125,7 +125,7 @@ def _solve(run: _Run, model: Model, valid: Ratings | None) -> None:
 def _train(run: _Run, model: Autoencoder, valid: Ratings | None, *, resume: bool) -> None:
     config, runtime = run.config.train, run.runtime
     model.to(runtime.device)
-    optimizer = make_optimizer(model.parameters(), config)
+    optimizer = make_optimizer(model.parameters(), config, ratings=len(run.train))
     place = Place()
     if resume and (run.out / "resume.pt").exists():
         place = load_checkpoint(run.out / "resume.pt", model, optimizer)
@@ -249,7 +249,8 @@ def _save_and_stop(run: _Run, model: Autoencoder, optimizer: torch.optim.Optimiz
 def _rmse(run: _Run, model: Model, pairs: Aligned) -> float:
     """Without clipping, pooled over the ratings (as the paper evaluates), over all processes."""
     mine = run.runtime.share(len(pairs))
-    predicted = model.predict(run.train, pairs.users[mine], pairs.items[mine])
+    times = None if pairs.times is None else pairs.times[mine]
+    predicted = predict_pairs(model, run.train, pairs.users[mine], pairs.items[mine], times)
     error = torch.tensor(float(np.square(predicted - pairs.values[mine]).sum()), dtype=torch.float64)
     return math.sqrt(float(run.runtime.sum_tensor(error.to(run.runtime.device))) / len(pairs))
 
@@ -259,8 +260,10 @@ def _train_rmse(model: Model, train: Ratings) -> float:
     error = 0.0
     for first in range(0, train.n_users, USERS_AT_ONCE):
         users = np.arange(first, min(first + USERS_AT_ONCE, train.n_users))
-        indptr, items, values = train.rows(users)
-        predicted = model.predict(train, np.repeat(users, np.diff(indptr)), items.astype(np.int64))
+        some = slice(train.indptr[users[0]], train.indptr[users[-1] + 1])
+        items, values = train.items[some].astype(np.int64), train.values[some]
+        times = None if train.times is None else train.times[some]
+        predicted = predict_pairs(model, train, np.repeat(users, train.user_counts[users]), items, times)
         error += float(np.square(predicted - values).sum())
     return math.sqrt(error / len(train))
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,13 +12,27 @@ from refeed.config import TrainConfig
 __all__ = ["learning_rate", "make_optimizer", "set_learning_rate"]
 
 
-def make_optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
-    """SGD with momentum (the paper) or AdamW (Loshchilov & Hutter 2019), one fused pass over the weights."""
+def make_optimizer(
+    parameters: Iterable[nn.Parameter], config: TrainConfig, *, ratings: int
+) -> torch.optim.Optimizer:
+    """SGD with momentum (the paper), Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019), fused.
+
+    Losses are means over a batch's ratings, so the λ of `l2`, which stands beside a sum, is divided by the
+    number of all training ratings.
+    """
+    every, decay = list(parameters), config.weight_decay
+    groups: list[dict[str, Any]] = [{"params": every, "weight_decay": decay}]
+    if config.l2:
+        matrices = [parameter for parameter in every if parameter.dim() > 1]
+        vectors = [parameter for parameter in every if parameter.dim() <= 1]
+        groups = [
+            {"params": matrices, "weight_decay": decay + config.l2 / ratings},
+            {"params": vectors, "weight_decay": decay},
+        ]
     if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters, config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
-        )
-    return torch.optim.AdamW(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
+        return torch.optim.SGD(groups, config.lr, momentum=config.momentum, fused=True)
+    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+    return kind(groups, config.lr, fused=True)
 
 
 def learning_rate(config: TrainConfig, epoch: int, batch: int, batches: int) -> float:
