@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from refeed.baselines.configs import (
     MyFMConfig,
@@ -21,7 +21,6 @@ from refeed.baselines.configs import (
     TimeSvdppConfig,
 )
 from refeed.errors import ConfigError
-from refeed.strict import Strict
 
 __all__ = [
     "Activation",
@@ -41,7 +40,11 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 _Damping = Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)]
 
 
-class AutoencoderConfig(Strict):
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class AutoencoderConfig(_Strict):
     """The paper's deep autoencoder (section 2), and the `simple` variant of it.
 
     Args:
@@ -83,7 +86,7 @@ class AutoencoderConfig(Strict):
         return self
 
 
-class BiasConfig(Strict):
+class BiasConfig(_Strict):
     """Baseline: mean + damped user bias + damped item bias.
 
     Args:
@@ -94,13 +97,13 @@ class BiasConfig(Strict):
     damping: _Damping | None = None
 
 
-class MeanConfig(Strict):
+class MeanConfig(_Strict):
     """Baseline: the mean of all training ratings."""
 
     kind: Literal["mean"] = "mean"
 
 
-class TrainConfig(Strict):
+class TrainConfig(_Strict):
     """How a network is trained (paper section 3; reference-semantics of the published software).
 
     Args:
@@ -160,7 +163,7 @@ class TrainConfig(Strict):
         return self
 
 
-class Config(Strict):
+class Config(_Strict):
     """A recipe, resolved: what `config.toml` of a model folder holds."""
 
     model: Annotated[

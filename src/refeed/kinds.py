@@ -14,7 +14,9 @@ from refeed.model.autoencoder import Autoencoder
 __all__ = ["build_model"]
 
 
-def build_model(config: Config, *, n_users: int, n_items: int) -> Autoencoder | BiasModel | MeanModel | FactorModel | TimeSvdppModel | RrnModel:
+def build_model(
+    config: Config, *, n_users: int, n_items: int
+) -> Autoencoder | BiasModel | MeanModel | FactorModel | TimeSvdppModel | RrnModel:
     """Make a model of the kind that the config names, at its start (of `train.seed`).
 
     Args:

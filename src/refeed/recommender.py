@@ -287,8 +287,9 @@ class Recommender:
             by_item = self.folder.model.axis == "item"
             why = 'is item-based (axis = "item")' if by_item else "has factors of its own for every user"
             raise UnknownIdError(
-                f"this {self.folder.config.model.kind} model {why}: it knows the users of its training ratings "
-                "only, by their raw ids; for people given by their ratings train a user-based autoencoder"
+                f"this {self.folder.config.model.kind} model {why}: it knows the users of its training "
+                "ratings only, by their raw ids; for people given by their ratings train a user-based "
+                "autoencoder"
             )
         known = iter(self._known_rows([user for user in who if isinstance(user, str)]))
         rows = [next(known) if isinstance(user, str) else self._row(user) for user in who]

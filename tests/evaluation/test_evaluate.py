@@ -25,6 +25,7 @@ class _Table:
 
     table: Float64[np.ndarray, "users items"]
     axis: Literal["user", "item"] = "user"
+    folds_in: bool = True
 
     def predict(
         self,

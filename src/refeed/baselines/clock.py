@@ -66,7 +66,8 @@ class Clock:
         """dev_u(t) = sign(t − t̄_u)|t − t̄_u|^0.4, in days, capped at the largest in training."""
         apart = (times - self.start) / DAY - self.means[users]
         dev: Float64[np.ndarray, " pairs"] = np.sign(apart) * np.abs(apart) ** _POWER
-        return np.minimum(dev, self.caps[users])
+        capped: Float64[np.ndarray, " pairs"] = np.minimum(dev, self.caps[users])
+        return capped
 
     def bin(self, times: Int64[np.ndarray, " pairs"]) -> Int64[np.ndarray, " pairs"]:
         """Bin(t); what lies outside training's time belongs to the first or the last bin."""
@@ -95,4 +96,5 @@ class Clock:
     def _keys(
         self, users: Int64[np.ndarray, " pairs"], times: Int64[np.ndarray, " pairs"]
     ) -> Int64[np.ndarray, " pairs"]:
-        return users * self._days + (times // DAY - self.start // DAY)
+        keys: Int64[np.ndarray, " pairs"] = users * self._days + (times // DAY - self.start // DAY)
+        return keys

@@ -5,9 +5,7 @@ Rates and decays are meant for ratings from 1 to 5; ratings on other scales are 
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
-from refeed.strict import Strict
+from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["MyFMConfig", "PmfConfig", "RrnConfig", "SurpriseConfig", "SvdppConfig", "TimeSvdppConfig"]
 
@@ -17,7 +15,11 @@ _Strength = Annotated[float, Field(ge=0)]
 _RateAndDecay = Annotated[list[_Strength], Field(min_length=2, max_length=2)]
 
 
-class PmfConfig(Strict):
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class PmfConfig(_Strict):
     """Probabilistic matrix factorisation (Salakhutdinov & Mnih 2008), and with biases what is called MF.
 
     Args:
@@ -33,14 +35,14 @@ class PmfConfig(Strict):
     kind: Literal["pmf"] = "pmf"
     rank: _Count = 64
     biases: bool = False
-    decay: _Strength = 0.05
+    decay: _Strength = 0.1
     lr: _Rate = 0.002
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     epochs: _Count = 60
     start: _Rate = 0.1
 
 
-class SvdppConfig(Strict):
+class SvdppConfig(_Strict):
     """SVD++ (Koren 2008): what a user has rated speaks for itself, whatever the ratings.
 
     Every [rate, decay] is the learning rate and the λ of a group of parameters, for each rating.
@@ -92,7 +94,7 @@ class TimeSvdppConfig(SvdppConfig):
     day_factors: _RateAndDecay = [0.0, 0.0]
 
 
-class RrnConfig(Strict):
+class RrnConfig(_Strict):
     """Recurrent recommender network (Wu et al. 2017); needs the times of the ratings.
 
     Args:
@@ -121,7 +123,7 @@ class RrnConfig(Strict):
     epochs: _Count = 20
 
 
-class SurpriseConfig(Strict):
+class SurpriseConfig(_Strict):
     """Surprise's SVD or SVD++, one rating at a time; needs the extra `peers`.
 
     Args:
@@ -140,7 +142,7 @@ class SurpriseConfig(Strict):
     decay: _Strength = 0.07
 
 
-class MyFMConfig(Strict):
+class MyFMConfig(_Strict):
     """Bayesian SVD++ "flipped" (Rendle et al. 2019) by myFM's Gibbs sampler; needs the extra `peers`.
 
     Args:

@@ -36,7 +36,7 @@ def best_epoch(
     """
     pairs = None if valid is None else align_to(valid, train)
     best, lowest, state = None, math.inf, None
-    for number, state in enumerate(epochs, start=1):  # noqa: B007 - the last one is wanted below
+    for number, state in enumerate(epochs, start=1):
         if pairs is None:
             continue
         error = float(np.mean(np.square(predict(state, pairs) - pairs.values)))

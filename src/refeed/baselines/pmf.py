@@ -86,7 +86,9 @@ def _epochs(config: PmfConfig, train: Ratings, seed: int) -> Iterator[tuple[Tens
         for group in optimizer.param_groups:
             group["lr"] = config.lr * (1 - epoch / config.epochs)
         total = torch.zeros(())
-        for some in torch.randperm(len(train), generator=generator).split(size):
+        order = torch.randperm(len(train), generator=generator)
+        for first in range(0, len(train), size):
+            some = order[first : first + size]
             loss = pmf_loss(state, users[some], items[some], values[some], config.decay)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

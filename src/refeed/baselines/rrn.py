@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
 
 from refeed.baselines.clock import DAY, times_of
@@ -34,7 +34,7 @@ _USERS_AT_ONCE = 1024
 
 
 class RrnModel(nn.Module):
-    """A `Model` that follows users and items through time; without a time it predicts for the latest in training.
+    """A `Model` that follows users and items; without a time it predicts for the latest training time.
 
     It wants the training ratings, with their times, as histories.
 
@@ -97,7 +97,7 @@ class RrnModel(nn.Module):
         config, unit = self.config, self._unit
         generator = torch.Generator().manual_seed(self._seed)
         users, items = learners(train, (self.users, self.items), self._steps(train), config)
-        targets = torch.from_numpy(self._standardised(train).astype(np.float32))
+        targets = torch.from_numpy(self._standardised(train))
         for epoch in range(config.epochs):
             error = users.learn(items, targets, config, unit, generator)
             error += items.learn(users, targets, config, unit, generator)
@@ -108,9 +108,9 @@ class RrnModel(nn.Module):
                 )
             yield self.state_dict()
 
-    def _standardised(self, ratings: Ratings) -> Float64[np.ndarray, " ratings"]:
-        values: Float64[np.ndarray, " ratings"] = (ratings.values - float(self.mean)) / float(self.spread)
-        return values
+    def _standardised(self, ratings: Ratings) -> Float32[np.ndarray, " ratings"]:
+        values: Float32[np.ndarray, " ratings"] = ratings.values - np.float32(self.mean)
+        return values / np.float32(self.spread)
 
     # ------------------------------------------------------------------ time
 
@@ -124,7 +124,7 @@ class RrnModel(nn.Module):
     def _numbers(self, times: Int64[np.ndarray, " some"]) -> Int64[np.ndarray, " some"]:
         """The time steps of some seconds; 0 for what is before training."""
         numbers: Int64[np.ndarray, " some"] = (times - int(self.span[0])) // int(self.config.step_days * DAY)
-        return np.maximum(numbers, 0)
+        return numbers.clip(min=0)
 
     @property
     def _unit(self) -> float:
@@ -143,10 +143,14 @@ class RrnModel(nn.Module):
     ) -> Float64[np.ndarray, " pairs"]:
         numbers = self._numbers(np.full(len(users), int(self.span[1])) if times is None else times)
         parts = []
-        for side, steps, rows in zip((self.users, self.items), self._steps(histories), (users, items), strict=True):
+        for side, steps, rows in zip(
+            (self.users, self.items), self._steps(histories), (users, items), strict=True
+        ):
             # Each row at each time step once.
             keys, back = np.unique(np.stack([rows, numbers]), axis=1, return_inverse=True)
-            parts.append((side.dynamic(steps, keys[0], keys[1], self._unit), torch.from_numpy(back.reshape(-1))))
+            parts.append(
+                (side.dynamic(steps, keys[0], keys[1], self._unit), torch.from_numpy(back.reshape(-1)))
+            )
         predicted = np.empty(len(users))
         for first in range(0, len(users), _PAIRS_AT_ONCE):
             some = slice(first, first + _PAIRS_AT_ONCE)
@@ -198,7 +202,7 @@ class RrnModel(nn.Module):
         def block(some: Int64[np.ndarray, " some"]) -> Tensor:
             dynamic = self.users.dynamic(of_users, some, np.full(len(some), latest), self._unit)
             own = self.users.stationary(torch.from_numpy(some))
-            ratings = torch.cat([own[:, :-1], dynamic], dim=1) @ items + own[:, -1:] + standing[:, -1]
+            ratings: Tensor = torch.cat([own[:, :-1], dynamic], dim=1) @ items + own[:, -1:] + standing[:, -1]
             return ratings.mul_(float(self.spread)).add_(float(self.mean))
 
         return (block(users[first : first + size]) for first in range(0, len(users), size))

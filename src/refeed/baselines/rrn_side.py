@@ -1,6 +1,6 @@
 """One side of a recurrent recommender network: an LSTM over every user's, or every item's, own history.
 
-    y_t = W [x_s, newbie, τ_t, τ_s],  h_t = LSTM(h_s, y_t)                                (Wu et al. 2017, section 3)
+    y_t = W [x_s, newbie, τ_t, τ_s],  h_t = LSTM(h_s, y_t)               (Wu et al. 2017, section 3)
 
 x_s are the ratings of the last time step s before t that has any, τ the clock. So a prediction for t sees
 nothing of t but the clock, in training as later.
@@ -39,7 +39,9 @@ class Side(nn.Module):
         for parameter in [*self.cell.parameters(), *self.project.parameters()]:
             nn.init.uniform_(parameter, -(config.hidden**-0.5), config.hidden**-0.5, generator=generator)
         # The last column is the bias.
-        self.stationary = nn.Embedding(rows, config.rank + 1, sparse=True, _weight=torch.zeros(rows, config.rank + 1))
+        self.stationary = nn.Embedding(
+            rows, config.rank + 1, sparse=True, _weight=torch.zeros(rows, config.rank + 1)
+        )
 
     def inputs(
         self,
@@ -48,7 +50,7 @@ class Side(nn.Module):
         numbers: Int64[np.ndarray, " queries"],
         unit: float,
     ) -> Float[Tensor, "queries width"]:
-        """y_t of queries: `before` is the last entry before each (−1: none), `numbers` the time step asked for."""
+        """y_t of time steps `numbers`; `before` is the last entry before each, −1 if there is none."""
         contents = steps.contents(before)
         newbie = before < 0
         then = numbers.copy()
@@ -59,7 +61,7 @@ class Side(nn.Module):
     def states(
         self, steps: Steps, rows: Int64[np.ndarray, " rows"], unit: float
     ) -> tuple[Float[Tensor, "entries hidden"], Float[Tensor, "entries hidden"]]:
-        """h and c at every entry of some rows, row by row."""
+        """The states h and c at every entry of some rows, row by row."""
         entries, starts = ranges(steps.bounds, rows)
         first = np.zeros(len(entries), dtype=bool)
         first[starts[:-1][np.diff(starts) > 0]] = True

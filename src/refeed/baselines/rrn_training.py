@@ -1,4 +1,4 @@
-"""The updates of a recurrent recommender network: users with the items fixed, then items with the users fixed."""
+"""The updates of a recurrent recommender network: users with the items fixed, or the other way round."""
 
 from dataclasses import dataclass
 
@@ -80,8 +80,9 @@ class Learner:
     @torch.no_grad()
     def everything(self, unit: float) -> Float[Tensor, "entries hidden"]:
         """The dynamic factors at every entry."""
-        blocks = torch.arange(len(self.bounds) - 1).split(_ROWS_AT_ONCE)
-        states = [self.side.states(self.steps, rows.numpy(), unit)[0] for rows in blocks]
+        rows = np.arange(len(self.bounds) - 1)
+        blocks = (rows[first : first + _ROWS_AT_ONCE] for first in range(0, len(rows), _ROWS_AT_ONCE))
+        states = [self.side.states(self.steps, block, unit)[0] for block in blocks]
         dynamic: Tensor = self.side.project(torch.cat(states))
         return dynamic
 
@@ -106,7 +107,7 @@ class Learner:
         mine = self.side.stationary(torch.from_numpy(rows)).index_select(0, torch.from_numpy(owners))
         theirs = other.side.stationary.weight.detach()[torch.from_numpy(other.rows[numbers])]
         moving = dynamic.index_select(0, torch.from_numpy(here)) * fixed[torch.from_numpy(there)]
-        return stationary_part(mine, theirs) + moving.sum(dim=1)
+        return torch.add(stationary_part(mine, theirs), moving.sum(dim=1))
 
 
 def stationary_part(

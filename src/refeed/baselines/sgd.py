@@ -1,4 +1,4 @@
-"""Stochastic gradients for SVD++ and timeSVD++, with a learning rate and a decay for each group of parameters.
+"""Stochastic gradients for SVD++ and timeSVD++: a learning rate and a decay for each group of parameters.
 
 A block of users at a time, whose parameters are gathered, updated and written back. Their ratings come in a
 few batches, so that Σ y_j over what a user has rated is summed once a batch and not once a rating, and an
@@ -80,7 +80,9 @@ def train_epochs(
         error = 0.0
         for users in _blocks(train, size * _PARTS, generator):
             block = _Block.of(at, groups, users, train, locate, bounds)
-            for some in torch.randperm(len(block.values), generator=generator).split(size):
+            order = torch.randperm(len(block.values), generator=generator)
+            for first in range(0, len(order), size):
+                some = order[first : first + size]
                 error += block.step(some, groups, formula, config.cooling**epoch)
             block.write_back(at)
         if not np.isfinite(error):
@@ -161,9 +163,12 @@ class _Block:
             group, part = groups[name], self.at[name]
             counts = self._counts(group.kind, pairs, len(part))
             rate = cooled * group.rate
-            # The decay is taken implicitly, so that no λ × rate × count can overshoot.
-            shrunk = 1 / (1 + rate * group.decay * counts)
-            part.sub_(rate * gradient).mul_(shrunk if part.dim() == 1 else shrunk[:, None])
+            counts = counts if part.dim() == 1 else counts[:, None]
+            # An implicit step, as if the curvature were 1 a rating: the many ratings of a busy row, whose
+            # gradients are summed, can't overshoot. What is spread over a history has next to none.
+            curvature = group.decay + (group.kind != "implicit")
+            downhill = gradient + group.decay * counts * part
+            part.sub_(rate * downhill / (1 + rate * curvature * counts))
         return float(error.detach())
 
     def write_back(self, at: Parameters) -> None:
@@ -189,4 +194,3 @@ def _blocks(train: Ratings, size: int, generator: torch.Generator) -> Iterator[N
         last = max(first + 1, int(np.searchsorted(ends, before + size, side="right")))
         yield order[first:last]
         first = last
-

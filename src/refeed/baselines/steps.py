@@ -73,7 +73,9 @@ class Steps:
         )
 
     @classmethod
-    def both(cls, ratings: Ratings, values: NDArray[np.floating], steps: NDArray[np.int64]) -> "tuple[Steps, Steps]":
+    def both(
+        cls, ratings: Ratings, values: NDArray[np.floating], steps: NDArray[np.int64]
+    ) -> "tuple[Steps, Steps]":
         """The sequences of the users and of the items."""
         users, items = ratings.users, ratings.items.astype(np.int64)
         sizes = ratings.n_users, ratings.n_items
@@ -90,8 +92,9 @@ class Steps:
         """How many entries each row has before a time step."""
         span = int(max(self.numbers.max(initial=0), steps.max(initial=0))) + 2
         owners = np.repeat(np.arange(len(self.lengths)), self.lengths)
-        wanted = np.searchsorted(owners * span + self.numbers, rows * span + np.maximum(steps, 0))
-        return wanted - self.bounds[rows]
+        reached = np.searchsorted(owners * span + self.numbers, rows * span + np.maximum(steps, 0))
+        before: Int64[np.ndarray, " queries"] = reached - self.bounds[rows]
+        return before
 
     def contents(self, entries: Int64[np.ndarray, " some"]) -> Batch:
         """The ratings of some entries; those of entry −1 are none."""
@@ -105,4 +108,3 @@ class Steps:
             device=torch.device("cpu"),
             dtype=torch.float32,
         )
-

@@ -26,7 +26,8 @@ def timesvdpp_ratings(
 ) -> Float[Tensor, " pairs"]:
     """The prediction less μ.
 
-        b_u + α_u dev + b_u,t + (b_i + b_i,Bin(t))(c_u + c_u,t) + ⟨q_i, p_u + |R(u)|^-½ Σ y_j + α_uk dev + p_uk,t⟩
+        b_u + α_u dev + b_u,t + (b_i + b_i,Bin(t))(c_u + c_u,t)
+            + ⟨q_i, p_u + |R(u)|^-½ Σ y_j + α_uk dev + p_uk,t⟩
 
     `user_scale` holds c_u − 1, so that all decays go towards 0. The last row of what is of days is 0: that of
     days unseen in training, to which −1 points.
@@ -61,6 +62,13 @@ class TimeSvdppModel(nn.Module):
 
     axis: Literal["user", "item"] = "user"
     folds_in = False
+    mean: Tensor
+    span: Tensor  # first and last training second
+    means: Tensor
+    caps: Tensor
+    keys: Tensor
+    users: Tensor
+    items: Tensor
 
     def __init__(self, config: TimeSvdppConfig, n_users: int, n_items: int, seed: int) -> None:
         super().__init__()
@@ -85,7 +93,7 @@ class TimeSvdppModel(nn.Module):
         self.register_buffer("keys", torch.zeros(0, dtype=torch.int64))
         for name in self._of_days():
             self.register_buffer(name, torch.zeros(1, *self._width(name)))
-        self.register_load_state_dict_pre_hook(_resized)
+        self.register_load_state_dict_pre_hook(_resized)  # type: ignore[no-untyped-call]
 
     def fit(self, train: Ratings, valid: Ratings | None = None) -> None:
         """Fit to ratings with times; keep the best epoch on the validation ratings, if there are any.
@@ -161,9 +169,7 @@ class TimeSvdppModel(nn.Module):
 
     def _clock(self) -> Clock:
         start, end = self.span.tolist()
-        return Clock(
-            start, end, self.config.bins, self.means.numpy(), self.caps.numpy(), self.keys.numpy()
-        )
+        return Clock(start, end, self.config.bins, self.means.numpy(), self.caps.numpy(), self.keys.numpy())
 
     def _predicted(
         self, users: Int64[np.ndarray, " pairs"], items: Int64[np.ndarray, " pairs"], times: Any
@@ -200,7 +206,7 @@ class TimeSvdppModel(nn.Module):
         self, histories: Ratings, users: Int64[np.ndarray, " users"]
     ) -> Float32[np.ndarray, "users items"]:
         """The ratings of all items by each of the users at the latest training time (see `Model`)."""
-        n_items = len(self.item_bias)
+        n_items = len(self.items)
         everything = np.tile(np.arange(n_items), len(users))
         pairs = self.predict(histories, np.repeat(users, n_items), everything)
         matrix: Float32[np.ndarray, "users items"] = pairs.reshape(len(users), n_items).astype(np.float32)

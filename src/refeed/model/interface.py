@@ -69,7 +69,7 @@ class InBlocks(Protocol):
 
 @runtime_checkable
 class InTime(Protocol):
-    """A `Model` whose predictions change with time; those of its other methods are of the latest training time."""
+    """A `Model` whose predictions change with time; its other methods predict for the latest in training."""
 
     def predict_at(
         self,
