@@ -67,8 +67,9 @@ def test_planted_drift_is_recovered_and_pmf_is_beaten_in_the_future() -> None:
     pmf.fit(train)
     pairs = (later.users, later.items.astype(np.int64))
     error = _rmse(model.predict_at(train, *pairs, later.times), later)
-    assert np.corrcoef(model.user_drift.numpy(), drift)[0, 1] > 0.95
-    bins = model.item_bins.view(ITEMS, 10)
+    state = model.state_dict()
+    assert np.corrcoef(state["user_drift"].numpy(), drift)[0, 1] > 0.95
+    bins = state["item_bins"].view(ITEMS, 10)
     assert np.corrcoef((bins[:, 5:].mean(dim=1) - bins[:, :5].mean(dim=1)).numpy(), change)[0, 1] > 0.9
     assert error < 0.75 * _rmse(pmf.predict(train, *pairs), later)
 

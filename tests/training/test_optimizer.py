@@ -3,9 +3,11 @@
 import math
 
 import pytest
+import torch
+from torch import nn
 
 from refeed.config import TrainConfig
-from refeed.training.optimizer import learning_rate
+from refeed.training.optimizer import learning_rate, make_optimizer
 
 
 def test_steps_halve_the_rate_at_the_published_milestones() -> None:
@@ -29,3 +31,13 @@ def test_warmup_rises_linearly_over_the_updates() -> None:
         1.0,
         1.0,
     ]
+
+
+def test_l2_is_divided_by_the_ratings_and_spares_the_biases() -> None:
+    matrix, bias = nn.Parameter(torch.ones(2, 3)), nn.Parameter(torch.ones(3))
+    config = TrainConfig(optimizer="sgd", lr=0.5, momentum=0.0, l2=40.0)
+    optimizer = make_optimizer([matrix, bias], config, ratings=100)
+    matrix.grad, bias.grad = torch.zeros(2, 3), torch.zeros(3)
+    optimizer.step()
+    torch.testing.assert_close(matrix.detach(), torch.full((2, 3), 1 - 0.5 * 40 / 100))
+    torch.testing.assert_close(bias.detach(), torch.ones(3))

@@ -23,7 +23,7 @@ from refeed.baselines.factors import Factors, width_of
 from refeed.baselines.peers import peer
 from refeed.ratings.store import Ratings
 
-__all__ = ["compressed", "solve_myfm"]
+__all__ = ["blocks_of", "compressed", "solve_myfm"]
 
 _Matrix = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ def solve_myfm(config: MyFMConfig, train: Ratings, seed: int) -> Factors:
         ConfigError: myFM is not installed.
     """
     myfm = peer("myfm", config.kind)
-    users, items = _blocks(train)
+    users, items = blocks_of(train)
     mean = _Mean(users, items, width_of(config, train.n_users, train.n_items))
 
     def collect(iteration: int, machine: Any, *_: Any) -> tuple[bool, None]:
@@ -67,7 +67,7 @@ def _rank(config: MyFMConfig, ratings: int) -> int:
     return 10 if ratings < 300_000 else 32 if ratings < 3_000_000 else 64
 
 
-def _blocks(train: Ratings) -> tuple[Any, Any]:
+def blocks_of(train: Ratings) -> tuple[Any, Any]:
     """[user | rated items / √n_u] of every user, and [item | raters / √n_i] of every item; sparse."""
     from scipy import sparse  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415 - myFM brings it
 

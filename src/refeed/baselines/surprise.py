@@ -1,5 +1,7 @@
 """Surprise's SVD and SVD++, reduced to their factors."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -9,7 +11,7 @@ from refeed.baselines.peers import peer
 from refeed.baselines.svdpp import own_factors
 from refeed.ratings.store import Ratings
 
-__all__ = ["solve_surprise"]
+__all__ = ["solve_surprise", "trainset"]
 
 
 def solve_surprise(config: SurpriseConfig, train: Ratings, seed: int) -> Factors:
@@ -27,7 +29,7 @@ def solve_surprise(config: SurpriseConfig, train: Ratings, seed: int) -> Factors
         reg_all=config.decay,
         random_state=seed,
     )
-    algorithm.fit(_trainset(surprise.Trainset, train))
+    algorithm.fit(trainset(train))
     parts = {
         "user_bias": algorithm.bu,
         "item_bias": algorithm.bi,
@@ -42,8 +44,8 @@ def solve_surprise(config: SurpriseConfig, train: Ratings, seed: int) -> Factors
     return Factors(train.mean, at["user_bias"], at["item_bias"], own_factors(at, train), at["items"])
 
 
-def _trainset(kind: type, train: Ratings) -> object:
-    """The ratings as Surprise wants them: Python lists of (position, rating), by user and by item."""
+def trainset(train: Ratings) -> Any:
+    """Ratings from 1 to 5 as Surprise wants them: Python lists of (position, rating), by user and by item."""
     of_users: list[list[tuple[int, float]]] = [[] for _ in range(train.n_users)]
     of_items: list[list[tuple[int, float]]] = [[] for _ in range(train.n_items)]
     for user, item, value in zip(
@@ -52,7 +54,7 @@ def _trainset(kind: type, train: Ratings) -> object:
         of_users[user].append((item, value))
         of_items[item].append((user, value))
     positions = [{at: at for at in range(count)} for count in (train.n_users, train.n_items)]
-    return kind(
+    return peer("surprise", "surprise").Trainset(
         dict(enumerate(of_users)),
         dict(enumerate(of_items)),
         train.n_users,
