@@ -60,13 +60,13 @@ class SvdppConfig(_Strict):
 
     kind: Literal["svdpp"] = "svdpp"
     rank: _Count = 50
-    epochs: _Count = 30
+    epochs: _Count = 40
     cooling: Annotated[float, Field(gt=0, le=1)] = 0.95
-    start: _Rate = 0.1
-    user_bias: _RateAndDecay = [0.007, 0.03]
-    item_bias: _RateAndDecay = [0.007, 0.03]
-    factors: _RateAndDecay = [0.007, 0.05]
-    implicit: _RateAndDecay = [0.001, 0.02]
+    start: _Rate = 0.03
+    user_bias: _RateAndDecay = [0.02, 0.05]
+    item_bias: _RateAndDecay = [0.02, 0.05]
+    factors: _RateAndDecay = [0.02, 0.08]
+    implicit: _RateAndDecay = [0.003, 0.003]
 
 
 class TimeSvdppConfig(SvdppConfig):
