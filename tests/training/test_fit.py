@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from refeed.baselines.configs import TimeSvdppConfig
 from refeed.config import AutoencoderConfig, BiasConfig, Config, TrainConfig
 from refeed.errors import ConfigError, DataError, ModelError, TrainingDivergedError
 from refeed.model_folder import ModelFolder
@@ -309,3 +310,10 @@ def test_a_closed_form_model_is_trained_and_saved_like_any_other(tmp_path: Path)
     (line,) = metrics_of(tmp_path / "run")
     assert line["valid_rmse"] < float(valid.values.std())
     assert ModelFolder.load(tmp_path / "run").config.model.kind == "bias"
+
+
+def test_a_model_that_can_not_be_fitted_leaves_no_folder(tmp_path: Path) -> None:
+    train, valid = simulated()
+    with pytest.raises(DataError, match="no times"):
+        fit(train, valid, Config(model=TimeSvdppConfig()), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

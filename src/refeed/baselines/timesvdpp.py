@@ -203,13 +203,25 @@ class TimeSvdppModel(nn.Module):
         return self._predicted(users, items, None)
 
     def predict_all(
-        self, histories: Ratings, users: Int64[np.ndarray, " users"]
+        self,
+        histories: Ratings,  # noqa: ARG002
+        users: Int64[np.ndarray, " users"],
     ) -> Float32[np.ndarray, "users items"]:
         """The ratings of all items by each of the users at the latest training time (see `Model`)."""
-        n_items = len(self.items)
-        everything = np.tile(np.arange(n_items), len(users))
-        pairs = self.predict(histories, np.repeat(users, n_items), everything)
-        matrix: Float32[np.ndarray, "users items"] = pairs.reshape(len(users), n_items).astype(np.float32)
+        clock, at = self._clock(), dict(self.named_buffers())
+        when = np.full(len(users), clock.end)
+        u, day = torch.from_numpy(users), torch.from_numpy(clock.day_rows(users, when))
+        dev = torch.from_numpy(clock.dev(users, when).astype(np.float32))
+        of_users = at["user_bias"][u] + at["user_drift"][u] * dev + at["user_days"][day]
+        scale = 1 + at["user_scale"][u] + at["scale_days"][day]
+        of_items = at["item_bias"] + at["item_bins"].view(-1, self.config.bins)[:, -1]
+        taste = at["users"][u] + dev[:, None] * at["factor_drift"][u]
+        if "day_factors" in at:
+            taste = taste + at["day_factors"][day]
+        ratings = torch.addmm(scale[:, None] * of_items, taste, self.items.t())
+        matrix: Float32[np.ndarray, "users items"] = ratings.add_(
+            of_users[:, None] + float(self.mean)
+        ).numpy()
         return matrix
 
     def item_vectors(self) -> Float32[np.ndarray, "items rank"]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 
 from refeed.config import Config
-from refeed.errors import DataError, TrainingDivergedError
+from refeed.errors import DataError, TrainingDivergedError, UserError
 from refeed.kinds import build_model
 from refeed.model.autoencoder import Autoencoder
 from refeed.model.dropout import Dropout
@@ -78,7 +79,7 @@ def fit(
         if isinstance(model, Autoencoder):
             _train(run, model, valid, resume=resume)
         else:
-            _solve(run, model, valid)
+            _solve_or_remove(run, model, valid, resume=resume)
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,17 @@ class _Run:
         if self.runtime.rank == 0:
             write_text(self.out / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in metrics))
             write_card(self.out, self.config, self.train, metrics)
+
+
+def _solve_or_remove(run: _Run, model: Model, valid: Ratings | None, *, resume: bool) -> None:
+    """Leave no folder behind if the model can't be fitted: without times, say, or without its library."""
+    try:
+        _solve(run, model, valid)
+    except UserError:
+        run.runtime.wait()
+        if run.runtime.rank == 0 and not resume:
+            shutil.rmtree(run.out)
+        raise
 
 
 def _solve(run: _Run, model: Model, valid: Ratings | None) -> None:
