@@ -130,3 +130,26 @@ def test_settings_that_do_not_go_together_are_named_without_repeating_the_rest(
 def test_an_unknown_kind_of_model_is_refused() -> None:
     with pytest.raises(ConfigError, match="kind"):
         config_from_toml('[model]\nkind = "oracle"\n', where="mine.toml")
+
+
+def test_l2_beside_the_loss_is_refused_for_adamw_whose_decay_is_none_of_the_loss() -> None:
+    with pytest.raises(ConfigError, match="train: l2 is part of the loss"):
+        load_recipe("default", ["train.l2=1.0"])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "setting", "said"),
+    [
+        ("pmf", "model.rank=0", "model.rank = 0"),
+        ("rrn", "model.hiden=3", "model.hiden: there is no such key"),
+        ("timesvdpp", "model.user_drift=[0.1]", "model.user_drift"),
+        ("myfm-flipped", "model.rank=-1", "model.rank"),
+    ],
+)
+def test_errors_of_the_other_kinds_name_the_key_without_the_kind(
+    recipe: str, setting: str, said: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_recipe(recipe, [setting])
+    assert said in str(error.value)
+    assert f"model.{load_recipe(recipe).model.kind}" not in str(error.value)

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,20 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.torch import load, save
 
+from refeed.baselines.configs import (
+    MyFMConfig,
+    PmfConfig,
+    RrnConfig,
+    SurpriseConfig,
+    SvdppConfig,
+    TimeSvdppConfig,
+)
 from refeed.config import AutoencoderConfig, BiasConfig, Config, MeanConfig, RidgeConfig, TrainConfig
 from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
 from refeed.evaluation.evaluate import compare, evaluate
 from refeed.kinds import build_model
 from refeed.model.explaining import Explaining
+from refeed.model.interface import InTime, predict_pairs
 from refeed.model.intervals import Uncertain
 from refeed.model_folder import ModelFolder
 from refeed.ratings.ids import Ids
@@ -54,7 +64,21 @@ RECIPES = {
     "float64": Config(
         model=AutoencoderConfig(encoder=[8]), train=TrainConfig(batch=16, epochs=2, precision="float64")
     ),
+    "autorec": Config(
+        model=AutoencoderConfig(encoder=[8], activation="sigmoid", output_activation=False),
+        train=TrainConfig(optimizer="adam", lr=0.01, l2=1.0, batch=16, epochs=3),
+    ),
+    "pmf": Config(model=PmfConfig(rank=4, epochs=3)),
+    "mf": Config(model=PmfConfig(rank=4, biases=True, epochs=3)),
+    "svdpp": Config(model=SvdppConfig(rank=3, epochs=3)),
+    "timesvdpp": Config(model=TimeSvdppConfig(rank=3, epochs=3, day_factors=[0.004, 0.01])),
+    "rrn": Config(model=RrnConfig(rank=3, width=4, hidden=4, batch=16, epochs=2)),
+    "surprise-svd": Config(model=SurpriseConfig(rank=3, epochs=3)),
+    "surprise-svdpp": Config(model=SurpriseConfig(algorithm="svdpp", rank=3, epochs=3)),
+    "myfm": Config(model=MyFMConfig(rank=3, iterations=8, burn_in=2, width=8)),
 }
+
+PEERS = {"surprise": "surprise", "myfm": "myfm"}  # kinds that need a library of the extra `peers`
 
 USERS, ITEMS = 40, 12
 KEEN, SILENT, LONELY = 0, 1, 11  # a user who rated all, one who rated nothing, an item that only KEEN rated
@@ -70,6 +94,7 @@ def _ratings() -> tuple[Ratings, Ratings]:
     rated[KEEN], rated[SILENT] = True, False
     held_out = rated & (rng.random((USERS, ITEMS)) < 0.2)
     held_out[KEEN] = False
+    days = rng.integers(60, size=(USERS, ITEMS)) + 30 * held_out
 
     def chosen(mask: NDArray[np.bool_]) -> Ratings:
         users, items = np.nonzero(mask)
@@ -78,6 +103,7 @@ def _ratings() -> tuple[Ratings, Ratings]:
             users,
             items,
             values,
+            times=1_000_000_000 + 86_400 * days[users, items],
             user_ids=Ids(f"user {n}" for n in range(USERS)),
             item_ids=Ids(f"item {n}" for n in range(ITEMS)),
             titles=[f"The Film ({1990 + n})" for n in range(ITEMS)],
@@ -91,6 +117,9 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """A trained model folder of each recipe."""
     out = tmp_path_factory.mktemp("contract") / "run"
     config: Config = request.param
+    library = PEERS.get(config.model.kind)
+    if library and find_spec(library) is None:
+        pytest.skip(f'needs {library}, of the extra "peers"')
     fit(*_ratings(), config, out)
     return out
 
@@ -118,8 +147,8 @@ def _histories(folder: ModelFolder) -> Ratings:
     return folder.histories
 
 
-def _by_user(folder: ModelFolder) -> bool:
-    return folder.model.axis == "user"
+def _folds_in(folder: ModelFolder) -> bool:
+    return folder.model.folds_in
 
 
 # ---------------------------------------------------------------------- predictions
@@ -158,8 +187,8 @@ def test_no_pair_and_no_user_give_nothing(folder: ModelFolder) -> None:
 
 
 def test_predicting_does_not_depend_on_where_in_the_histories_a_user_is(folder: ModelFolder) -> None:
-    if not _by_user(folder):
-        pytest.skip("an item-based model wants the training ratings themselves")
+    if not _folds_in(folder):
+        pytest.skip("a model that doesn't fold in wants the training ratings themselves")
     histories = _histories(folder)
     backwards = Ratings.from_arrays(
         USERS - 1 - histories.users,
@@ -174,8 +203,8 @@ def test_predicting_does_not_depend_on_where_in_the_histories_a_user_is(folder: 
 
 
 def test_all_who_have_no_history_get_the_same(folder: ModelFolder) -> None:
-    if not _by_user(folder):
-        pytest.skip("an item-based model knows its users only")
+    if not _folds_in(folder):
+        pytest.skip("a model that doesn't fold in knows its users only")
     nothing = _histories(folder).select(np.zeros(len(_histories(folder)), dtype=bool))
     matrix = folder.model.predict_all(nothing, np.arange(USERS))
     silent = folder.model.predict_all(_histories(folder), np.array([SILENT]))
@@ -186,6 +215,16 @@ def test_a_history_changes_the_predictions_unless_the_model_is_a_constant(folder
     matrix = folder.model.predict_all(_histories(folder), np.arange(USERS))
     constant = folder.config.model.kind == "mean"
     assert (np.ptp(matrix, axis=0).max() == 0) == constant
+
+
+def test_without_a_time_predictions_are_those_of_the_latest_training_time(folder: ModelFolder) -> None:
+    histories = _histories(folder)
+    assert histories.times is not None
+    users, items = _pairs()
+    now = predict_pairs(folder.model, histories, users, items, np.full(len(users), histories.times.max()))
+    np.testing.assert_allclose(now, folder.model.predict(histories, users, items), atol=1e-5)
+    before = predict_pairs(folder.model, histories, users, items, np.full(len(users), histories.times.min()))
+    assert (np.abs(before - now).max() > 1e-6) == isinstance(folder.model, InTime)
 
 
 # ---------------------------------------------------------------------- saved and loaded
@@ -250,7 +289,8 @@ def test_training_does_without_validation_ratings(folder: ModelFolder, tmp_path:
 def test_evaluation_pools_the_errors_of_the_predictions(folder: ModelFolder) -> None:
     _, test = _ratings()
     result = evaluate(folder.model, _histories(folder), test, scale=folder.scale, resamples=50)
-    predicted = folder.model.predict(_histories(folder), test.users, test.items.astype(np.int64))
+    pairs = (test.users, test.items.astype(np.int64))
+    predicted = predict_pairs(folder.model, _histories(folder), *pairs, test.times)
     assert result.ratings == len(test)
     assert result.rmse.value == pytest.approx(np.sqrt(np.mean((predicted - test.values) ** 2)), abs=1e-5)
     assert compare(result, result).rmse.p == 1
@@ -283,8 +323,8 @@ def test_predictions_are_clipped_to_the_scale_unless_told_otherwise(recommender:
 def test_ratings_by_hand_count_as_much_as_the_same_history(recommender: Recommender) -> None:
     _, items, values = recommender.histories.rows(np.array([7]))
     by_hand = {f"item {item}": float(value) for item, value in zip(items, values, strict=True)}
-    if not _by_user(recommender.folder):
-        with pytest.raises(UnknownIdError, match="item-based"):
+    if not _folds_in(recommender.folder):
+        with pytest.raises(UnknownIdError, match=r"is item-based|has factors of its own"):
             recommender.predict(by_hand)
         return
     np.testing.assert_allclose(recommender.predict(by_hand), recommender.predict("user 7"), atol=1e-5)
@@ -420,7 +460,7 @@ def test_without_the_histories_the_model_serves_those_who_bring_theirs(
     without = Recommender.load(tmp_path / "run")
     with pytest.raises(UnknownIdError, match="removed"):
         without.predict("user 7")
-    if _by_user(without.folder):
+    if _folds_in(without.folder):
         by_hand = {"item 3": 4.0, "item 5": 1.0}
         np.testing.assert_array_equal(without.predict(by_hand), recommender.predict(by_hand))
 

@@ -15,6 +15,14 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
+from refeed.baselines.configs import (
+    MyFMConfig,
+    PmfConfig,
+    RrnConfig,
+    SurpriseConfig,
+    SvdppConfig,
+    TimeSvdppConfig,
+)
 from refeed.cli import app
 from refeed.config import AutoencoderConfig, BiasConfig, MeanConfig, TrainConfig, load_recipe, recipe_names
 from refeed.model_folder import ModelFolder
@@ -26,6 +34,12 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "autoencoder": AutoencoderConfig,
     "bias": BiasConfig,
     "mean": MeanConfig,
+    "pmf": PmfConfig,
+    "svdpp": SvdppConfig,
+    "timesvdpp": TimeSvdppConfig,
+    "rrn": RrnConfig,
+    "surprise": SurpriseConfig,
+    "myfm": MyFMConfig,
     "train": TrainConfig,
 }
 

@@ -32,6 +32,7 @@ class Linear(nn.Module):
     def __init__(self, n_items: int, axis: Literal["user", "item"] = "user") -> None:
         super().__init__()
         self.axis: Literal["user", "item"] = axis
+        self.folds_in = axis == "user"
         self.weights = np.random.default_rng(3).normal(size=(n_items, n_items)) / 3
 
     def _rows(

@@ -12,6 +12,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from refeed.baselines.configs import (
+    MyFMConfig,
+    PmfConfig,
+    RrnConfig,
+    SurpriseConfig,
+    SvdppConfig,
+    TimeSvdppConfig,
+)
 from refeed.errors import ConfigError
 
 __all__ = [
@@ -137,12 +145,14 @@ class TrainConfig(_Strict):
     """How a network is trained (paper section 3; reference-semantics of the published software).
 
     Args:
-        optimizer: "sgd" with momentum, "adamw" (decoupled weight decay), or "adam" (L2).
+        optimizer: "sgd" with momentum, "adam" (L2), or "adamw" (decoupled weight decay).
         lr: learning rate.
         lr_for_batch: the batch that `lr` was chosen for: with another one the rate is scaled, by the ratio of
             the two for SGD and its root for AdamW; None: `lr` is taken as it is.
         momentum: of SGD.
-        weight_decay: L2 for SGD, decoupled for AdamW; on all parameters, biases too.
+        weight_decay: L2 for SGD and Adam, decoupled for AdamW; on all parameters, biases too.
+        l2: λ of λ/2 Σ‖W‖² beside the squared errors, both summed over all training ratings; on the matrices
+            alone (AutoRec: Sedhain et al. 2015). Not for AdamW.
         schedule: "constant", "steps" (lr × gamma at each milestone) or "cosine" (to 0 over all epochs).
         milestones: epochs, counted from 0, at which "steps" lowers the rate.
         gamma: the factor of "steps".
@@ -171,11 +181,12 @@ class TrainConfig(_Strict):
         checkpoint_minutes: also checkpoint within an epoch when so much time has passed.
     """
 
-    optimizer: Literal["sgd", "adamw", "adam"] = "sgd"
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     lr: Annotated[float, Field(gt=0)] = 0.001
     lr_for_batch: Annotated[int, Field(ge=1)] | None = None
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    l2: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["constant", "steps", "cosine"] = "constant"
     milestones: list[Annotated[int, Field(ge=1)]] = [24, 36, 48, 66, 72]
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -196,12 +207,39 @@ class TrainConfig(_Strict):
     seed: Annotated[int, Field(ge=0)] = 0
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
 
+    @model_validator(mode="after")
+    def _l2_is_coupled(self) -> "TrainConfig":
+        if self.l2 and self.optimizer == "adamw":
+            raise ValueError("l2 is part of the loss, which AdamW's decay is not: take optimizer = adam")
+        return self
+
 
 class Config(_Strict):
     """A recipe, resolved: what `config.toml` of a model folder holds."""
 
-    model: Annotated[AutoencoderConfig | RidgeConfig | BiasConfig | MeanConfig, Field(discriminator="kind")]
+    model: Annotated[
+        AutoencoderConfig
+        | RidgeConfig
+        | BiasConfig
+        | MeanConfig
+        | PmfConfig
+        | SvdppConfig
+        | TimeSvdppConfig
+        | RrnConfig
+        | SurpriseConfig
+        | MyFMConfig,
+        Field(discriminator="kind"),
+    ]
     train: TrainConfig = TrainConfig()
+
+    @model_validator(mode="after")
+    def _ensembles_are_trained(self) -> "Config":
+        if self.train.ensemble > 1 and not isinstance(self.model, AutoencoderConfig | RidgeConfig):
+            raise ValueError(
+                f"ensemble = {self.train.ensemble} is for the kinds autoencoder and ridge, not for "
+                f"{self.model.kind}; leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _collapsed_is_linear(self) -> "Config":
@@ -291,8 +329,9 @@ def _lay_over(table: dict[str, Any], setting: str) -> None:
 
 
 def _line(problem: Mapping[str, Any]) -> str:
-    # The discriminator's value is part of pydantic's path; it is not a key that the user wrote.
-    path = [str(part) for part in problem["loc"] if part not in ("autoencoder", "ridge", "bias", "mean")]
+    path = [str(part) for part in problem["loc"]]
+    if path[:1] == ["model"]:
+        del path[1:2]  # the kind: a part of pydantic's path, and no key that the user wrote
     if problem["type"] == "extra_forbidden":
         return f"  {'.'.join(path)}: there is no such key"
     if problem["type"] == "value_error":  # ours, of several keys together: the message names them

@@ -75,15 +75,16 @@ class Recommender:
     Wherever an item is asked for, its raw id will do or, failing that, its whole title in upper or lower
     case. Wherever a user is asked for, the raw id of a user of the training ratings will do, or the ratings
     of anyone as a mapping from items to numbers: one forward pass, nothing is trained. An empty mapping is
-    somebody of whom nothing is known, and gets what the model has for everybody. An item-based model
-    (`axis = "item"`) knows the users of its training ratings only.
+    somebody of whom nothing is known, and gets what the model has for everybody. A model that doesn't fold
+    in (`Model.folds_in`: an item-based one, or one with factors of its users) knows the users of its training
+    ratings only.
 
     Args:
         folder: the model with all that belongs to it.
 
     Raises (all methods):
-        UnknownIdError: users or items that the model doesn't know, with close matches; a mapping for an
-            item-based model; a raw user id where the training histories have been removed.
+        UnknownIdError: users or items that the model doesn't know, with close matches; a mapping for a
+            model that doesn't fold in; a raw user id where the training histories have been removed.
         DataError: a rating in a mapping that is no finite number or is off the scale of the training ratings,
             or two ratings for the same item.
     """
@@ -373,10 +374,13 @@ class Recommender:
         """Ratings in which the users are, and where in them."""
         if all(isinstance(user, str) for user in who):
             return self.histories, self.known_users([user for user in who if isinstance(user, str)])
-        if self.folder.model.axis == "item":
+        if not self.folder.model.folds_in:
+            by_item = self.folder.model.axis == "item"
+            why = 'is item-based (axis = "item")' if by_item else "has factors of its own for every user"
             raise UnknownIdError(
-                'this model is item-based (axis = "item"): it knows the users of its training ratings only, '
-                "by their raw ids; for people given by their ratings train a user-based one"
+                f"this {self.folder.config.model.kind} model {why}: it knows the users of its training "
+                "ratings only, by their raw ids; for people given by their ratings train a user-based "
+                "autoencoder"
             )
         known = iter(self._known_rows([user for user in who if isinstance(user, str)]))
         rows = [next(known) if isinstance(user, str) else self._row(user) for user in who]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from jaxtyping import Float32, Float64, Int64
+from numpy.typing import NDArray
 
 from refeed.baselines.bias import BiasModel
 from refeed.baselines.mean import MeanModel
@@ -27,6 +28,7 @@ class _Table:
 
     table: Float64[np.ndarray, "users items"]
     axis: Literal["user", "item"] = "user"
+    folds_in: bool = True
 
     def predict(
         self,
@@ -257,3 +259,30 @@ def test_a_scale_upside_down_is_refused() -> None:
     train, test = _random(7)
     with pytest.raises(ConfigError, match="scale"):
         evaluate(_Table(np.zeros((60, 20))), train, test, scale=(5.0, 1.0))
+
+
+def test_a_model_in_time_is_asked_at_the_times_of_the_held_out_ratings() -> None:
+    users, items = np.array([0, 0, 1]), np.array([0, 1, 0])
+
+    def rated(values: list[float], times: NDArray[np.int64] | None = None) -> Ratings:
+        ids = Ids("ab"), Ids("xy")
+        return Ratings.from_arrays(
+            users, items, np.array(values), times=times, user_ids=ids[0], item_ids=ids[1]
+        )
+
+    class Calendar(_Table):
+        """Predicts the time that it is asked for."""
+
+        def predict_at(
+            self,
+            histories: Ratings,  # noqa: ARG002
+            users: Int64[np.ndarray, " pairs"],  # noqa: ARG002
+            items: Int64[np.ndarray, " pairs"],  # noqa: ARG002
+            times: Int64[np.ndarray, " pairs"],
+        ) -> Float64[np.ndarray, " pairs"]:
+            return times.astype(np.float64)
+
+    model = Calendar(np.full((2, 2), 9.0))
+    known, timed = rated([1.0, 1.0, 1.0]), rated([3.0, 1.0, 2.0], np.array([3, 1, 2]))
+    assert evaluate(model, known, timed, scale=(1.0, 5.0), resamples=5).rmse.value == 0
+    assert evaluate(model, known, rated([9.0, 9.0, 9.0]), scale=(1.0, 9.0), resamples=5).rmse.value == 0

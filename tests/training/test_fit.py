@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from refeed.baselines.configs import TimeSvdppConfig
 from refeed.config import AutoencoderConfig, BiasConfig, Config, TrainConfig
 from refeed.errors import ConfigError, DataError, ModelError, TrainingDivergedError
 from refeed.model_folder import ModelFolder
@@ -390,3 +391,10 @@ def test_a_checkpoint_gives_back_every_weight_and_buffer(tmp_path: Path, path: s
     assert saved.keys() == load_file(tmp_path / "run" / "last.safetensors").keys()
     for name, weight in load_file(tmp_path / "run" / "last.safetensors").items():
         assert torch.equal(saved[name], weight)
+
+
+def test_a_model_that_can_not_be_fitted_leaves_no_folder(tmp_path: Path) -> None:
+    train, valid = simulated()
+    with pytest.raises(DataError, match="no times"):
+        fit(train, valid, Config(model=TimeSvdppConfig()), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -26,6 +26,7 @@ class BiasModel(nn.Module):
     """
 
     axis: Literal["user", "item"] = "user"
+    folds_in = True
     mean: Tensor
     items: Tensor
     user_damping: Tensor

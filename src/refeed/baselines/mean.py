@@ -23,6 +23,7 @@ class MeanModel(nn.Module):
     """
 
     axis: Literal["user", "item"] = "user"
+    folds_in = True
     mean: Tensor
 
     def __init__(self, config: MeanConfig, n_items: int) -> None:

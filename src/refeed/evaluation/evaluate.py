@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int64
 from refeed.errors import ConfigError, DataError, ModelError
 from refeed.evaluation.metrics import UserErrors, clipped, user_errors
 from refeed.evaluation.significance import Difference, Estimate, paired, pooled
-from refeed.model.interface import Model
+from refeed.model.interface import Model, predict_pairs
 from refeed.ratings.ids import Ids
 from refeed.ratings.pairs import Aligned, align_to
 from refeed.ratings.store import Ratings
@@ -228,7 +228,8 @@ def _warm(histories: Ratings, test: Ratings) -> Aligned:
 def _predicted(model: Model, histories: Ratings, pairs: Aligned) -> Float64[np.ndarray, " pairs"]:
     predicted = np.empty(len(pairs))
     for some in _batches(pairs.users if model.axis == "user" else pairs.items):
-        predicted[some] = model.predict(histories, pairs.users[some], pairs.items[some])
+        times = None if pairs.times is None else pairs.times[some]
+        predicted[some] = predict_pairs(model, histories, pairs.users[some], pairs.items[some], times)
     bad = len(predicted) - np.count_nonzero(np.isfinite(predicted))
     if bad:
         raise ModelError(

@@ -63,6 +63,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.config = config
         self.axis: Literal["user", "item"] = config.axis
+        self.folds_in = config.axis == "user"
         self.n_items = n_items
         self._activation = ACTIVATIONS[config.activation]
         encoder = config.encoder

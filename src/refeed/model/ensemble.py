@@ -27,6 +27,7 @@ class Ensemble(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)  # type: ignore[arg-type]  # models are modules, too
         self.axis: Literal["user", "item"] = members[0].axis
+        self.folds_in = members[0].folds_in
 
     def each(self) -> list[Model]:
         """The members."""

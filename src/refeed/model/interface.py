@@ -10,7 +10,7 @@ from torch import Tensor
 
 from refeed.ratings.store import Ratings
 
-__all__ = ["InBlocks", "Model", "predict_blocks"]
+__all__ = ["InBlocks", "InTime", "Model", "predict_blocks", "predict_pairs"]
 
 
 @runtime_checkable
@@ -19,15 +19,19 @@ class Model(Protocol):
 
     Positions, not raw ids: `histories` holds the users' known ratings over the model's items (those of its
     training, in their order), `users` are positions in `histories`, `items` positions in the model's items.
-    A user needs not have been in training: for a user-based model the history is all there is to know.
+
+    `folds_in` says whether the history is all there is to know of a user, who then needs not have been in
+    training. A model that doesn't fold in wants the training ratings themselves as `histories` and knows no
+    other users: an item-based one, and one that holds factors of its users.
 
     `axis` is "item" for an item-based model, whose predictions come from the items' ratings by the training
-    users: it wants the training ratings themselves as `histories` and knows no other users.
+    users; "user" for all others.
 
     Predictions are on the scale of the ratings, not clipped.
     """
 
     axis: Literal["user", "item"]
+    folds_in: bool
 
     def predict(
         self,
@@ -61,6 +65,42 @@ class InBlocks(Protocol):
         What it takes in memory does not depend on the number of users.
         """
         ...
+
+
+@runtime_checkable
+class InTime(Protocol):
+    """A `Model` whose predictions change with time; its other methods predict for the latest in training."""
+
+    def predict_at(
+        self,
+        histories: Ratings,
+        users: Int64[np.ndarray, " pairs"],
+        items: Int64[np.ndarray, " pairs"],
+        times: Int64[np.ndarray, " pairs"],
+    ) -> Float64[np.ndarray, " pairs"]:
+        """The predicted rating of each (user, item) pair at a time, in Unix seconds."""
+        ...
+
+
+def predict_pairs(
+    model: Model,
+    histories: Ratings,
+    users: Int64[np.ndarray, " pairs"],
+    items: Int64[np.ndarray, " pairs"],
+    times: Int64[np.ndarray, " pairs"] | None,
+) -> Float64[np.ndarray, " pairs"]:
+    """The predicted rating of each pair: at its time, if times are known and the model cares for them.
+
+    Args:
+        model: predicts.
+        histories: as `Model` wants them.
+        users: positions in `histories`.
+        items: positions in the model's items.
+        times: Unix seconds of each pair, or None.
+    """
+    if times is not None and isinstance(model, InTime):
+        return model.predict_at(histories, users, items, times)
+    return model.predict(histories, users, items)
 
 
 def predict_blocks(

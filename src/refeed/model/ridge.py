@@ -118,6 +118,7 @@ class RidgeAutoencoder(nn.Module):
     """
 
     axis: Literal["user", "item"] = "user"
+    folds_in = True
     mean: Tensor
     deviation: Tensor
     vectors: Tensor

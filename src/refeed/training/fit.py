@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ import numpy as np
 import torch
 
 from refeed.config import AutoencoderConfig, Config, RidgeConfig, TrainConfig
-from refeed.errors import DataError, TrainingDivergedError
+from refeed.errors import DataError, TrainingDivergedError, UserError
 from refeed.files import same_file
 from refeed.kinds import build_model
 from refeed.model.ensemble import Ensemble, ensemble_of
-from refeed.model.interface import Model
+from refeed.model.interface import Model, predict_pairs
 from refeed.model.intervals import Uncertain
 from refeed.model_folder import (
     ModelFolder,
@@ -100,7 +101,8 @@ def fit(
         if isinstance(config.model, RidgeConfig | AutoencoderConfig):
             _train_members(run, valid, resume=resume)
         else:
-            _solve(run, build_model(config, n_users=train.n_users, n_items=train.n_items), valid)
+            model = build_model(config, n_users=train.n_users, n_items=train.n_items)
+            _solve_or_remove(run, model, valid, resume=resume)
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,19 @@ class _Run:
             write_card(self.out, self.config, self.train, metrics)
 
 
+def _solve_or_remove(run: _Run, model: Model, valid: Ratings | None, *, resume: bool) -> None:
+    """Leave no folder behind if the model can't be fitted: without times, say, or without its library."""
+    try:
+        _solve(run, model, valid)
+    except UserError:
+        run.runtime.wait()
+        if run.runtime.rank == 0 and not resume:
+            shutil.rmtree(run.out)
+        raise
+
+
 def _solve(run: _Run, model: Model, valid: Ratings | None) -> None:
-    """A model with a closed form: one "epoch"."""
+    """A model that fits itself: one "epoch"."""
     started = time.perf_counter()
     model.fit(run.train, valid)  # type: ignore[attr-defined]
     seconds = time.perf_counter() - started
@@ -320,7 +333,8 @@ def _save_and_stop(run: _Run, learner: _AnyLearner, optimizer: torch.optim.Optim
 def _rmse(run: _Run, model: Model, pairs: Aligned) -> float:
     """Without clipping, pooled over the ratings (as the paper evaluates), over all processes."""
     mine = run.runtime.share(len(pairs))
-    predicted = model.predict(run.train, pairs.users[mine], pairs.items[mine])
+    times = None if pairs.times is None else pairs.times[mine]
+    predicted = predict_pairs(model, run.train, pairs.users[mine], pairs.items[mine], times)
     error = torch.tensor(float(np.square(predicted - pairs.values[mine]).sum()), dtype=torch.float64)
     return math.sqrt(float(run.runtime.sum_tensor(error.to(run.runtime.device))) / len(pairs))
 
@@ -330,8 +344,10 @@ def _train_rmse(model: Model, train: Ratings) -> float:
     error = 0.0
     for first in range(0, train.n_users, USERS_AT_ONCE):
         users = np.arange(first, min(first + USERS_AT_ONCE, train.n_users))
-        indptr, items, values = train.rows(users)
-        predicted = model.predict(train, np.repeat(users, np.diff(indptr)), items.astype(np.int64))
+        some = slice(train.indptr[users[0]], train.indptr[users[-1] + 1])
+        items, values = train.items[some].astype(np.int64), train.values[some]
+        times = None if train.times is None else train.times[some]
+        predicted = predict_pairs(model, train, np.repeat(users, train.user_counts[users]), items, times)
         error += float(np.square(predicted - values).sum())
     return math.sqrt(error / len(train))
 

@@ -92,8 +92,19 @@ class AutoencoderLearner(nn.Module):
         self._config = config.train
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """All parameters alike."""
-        return [{"params": list(self.model.parameters())}]
+        """All parameters alike; with `l2` the matrices have a penalty of their own.
+
+        Losses are means over a batch's ratings, so its λ, which stands beside a sum, is divided by the number
+        of all training ratings.
+        """
+        every, config = list(self.model.parameters()), self._config
+        if not config.l2:
+            return [{"params": every}]
+        decay = config.weight_decay + config.l2 / len(self.rows)
+        return [
+            {"params": [parameter for parameter in every if parameter.dim() > 1], "weight_decay": decay},
+            {"params": [parameter for parameter in every if parameter.dim() <= 1]},
+        ]
 
     def sparse_matrices(self, touched: float) -> Collection[nn.Parameter]:
         """The matrices with a row an item, where that is cheaper."""

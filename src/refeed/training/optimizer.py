@@ -25,7 +25,7 @@ def takes_sparse_path(config: TrainConfig, items: int, touched: float) -> bool:
         items: how many rows these matrices have.
         touched: the share of them that a batch touches.
     """
-    if config.update_path != "auto" or config.refeed or config.optimizer == "adam":
+    if config.update_path != "auto" or config.refeed or config.l2 or config.optimizer == "adam":
         return config.update_path == "sparse"
     return items > _SPARSE_ROWS and touched < _SPARSE_SHARE
 

@@ -1,0 +1,65 @@
+"""Surprise's SVD and SVD++, reduced to their factors."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from refeed.baselines.configs import SurpriseConfig
+from refeed.baselines.factors import Factors
+from refeed.baselines.peers import peer
+from refeed.baselines.svdpp import own_factors
+from refeed.ratings.store import Ratings
+
+__all__ = ["solve_surprise", "trainset"]
+
+
+def solve_surprise(config: SurpriseConfig, train: Ratings, seed: int) -> Factors:
+    """Let Surprise fit ratings from 1 to 5.
+
+    Raises:
+        ConfigError: Surprise is not installed.
+    """
+    surprise = peer("surprise", config.kind)
+    algorithms = {"svd": surprise.SVD, "svdpp": surprise.SVDpp}
+    algorithm = algorithms[config.algorithm](
+        n_factors=config.rank,
+        n_epochs=config.epochs,
+        lr_all=config.lr,
+        reg_all=config.decay,
+        random_state=seed,
+    )
+    algorithm.fit(trainset(train))
+    parts = {
+        "user_bias": algorithm.bu,
+        "item_bias": algorithm.bi,
+        "users": algorithm.pu,
+        "items": algorithm.qi,
+        "implicit": getattr(algorithm, "yj", np.zeros_like(algorithm.qi)),
+    }
+    at = {name: torch.from_numpy(part).float() for name, part in parts.items()}
+    # Factors of users and items without ratings are as they were drawn.
+    at["users"][torch.from_numpy(train.user_counts == 0)] = 0
+    at["items"][torch.from_numpy(train.item_counts == 0)] = 0
+    return Factors(train.mean, at["user_bias"], at["item_bias"], own_factors(at, train), at["items"])
+
+
+def trainset(train: Ratings) -> Any:
+    """Ratings from 1 to 5 as Surprise wants them: Python lists of (position, rating), by user and by item."""
+    of_users: list[list[tuple[int, float]]] = [[] for _ in range(train.n_users)]
+    of_items: list[list[tuple[int, float]]] = [[] for _ in range(train.n_items)]
+    for user, item, value in zip(
+        train.users.tolist(), train.items.tolist(), train.values.tolist(), strict=True
+    ):
+        of_users[user].append((item, value))
+        of_items[item].append((user, value))
+    positions = [{at: at for at in range(count)} for count in (train.n_users, train.n_items)]
+    return peer("surprise", "surprise").Trainset(
+        dict(enumerate(of_users)),
+        dict(enumerate(of_items)),
+        train.n_users,
+        train.n_items,
+        len(train),
+        (1.0, 5.0),
+        *positions,
+    )
