@@ -166,12 +166,13 @@ def _train_epoch(
         generator.manual_seed(_mixed(config.seed, place.epoch, share.number))
         dropout = Dropout(run.config.model.dropout, generator, share.rows, share.total)  # type: ignore[union-attr]
         losses = train_step(model, share.example, optimizer, config, dropout, runtime)
-        place.loss += _checked(run, losses, share, place.epoch, rate)
+        loss = _checked(run, losses, share, place.epoch, rate)
+        place.loss += loss
         place.users += share.total
         place.batch = share.number + 1
         now = time.perf_counter()
         place.seconds, started = place.seconds + now - started, now
-        run.reporter.advance(share.total)
+        run.reporter.advance(share.total, loss)
         if runtime.total(int(stop())):
             return False
         if now - saved > 60 * config.checkpoint_minutes and runtime.rank == 0:
