@@ -62,7 +62,7 @@ def section(plan: Plan, outcomes: Outcomes) -> Section:
             for key, group in groups.items()
         },
         draw=lambda figure: _draw(figure, {VARIANTS[key].label: groups[key] for key in VARIANTS}),
-        size=(10, 4.4),
+        size=(10.0, 4.4),
     )
 
 

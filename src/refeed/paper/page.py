@@ -26,7 +26,8 @@ tbody tr:hover { background: var(--soft); }
 img { max-width: 100%; height: auto; background: #fff; border-radius: 6px; margin: .6rem 0; display: block; }
 ul { padding-left: 1.2rem; } li { margin: .25rem 0; }
 .notes { color: var(--quiet); font-size: .88rem; }
-.claims td { text-align: left; } .claims td:nth-child(3) { white-space: nowrap; }
+.numbers td { white-space: nowrap; }
+.claims :is(th, td) { text-align: left; } .claims td:nth-child(3) { white-space: nowrap; }
 .verdict { font-weight: 600; padding: .05rem .5rem; border-radius: 1rem; border: 1px solid var(--line); }
 .holds { background: #0a84; } .does-not-hold { background: #d604; } .not-settled { background: #ea04; }
 code { font-size: .88rem; } pre { overflow-x: auto; padding: .7rem; background: var(--soft); }
@@ -95,16 +96,15 @@ def _section(section: Section, out: Path) -> str:
 def _table(table: Table) -> str:
     head = "".join(f"<th>{escape(header)}</th>" for header in table.headers)
     rows = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows)
-    return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>'
-    )
+    body = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>"
+    return f'<div class="scroll"><table class="numbers">{body}</table></div>'
 
 
 def _claims(claims: Sequence[Claim]) -> str:
     rows = "\n".join(
         f"<tr><td>{escape(claim.topic)}</td><td>{escape(claim.says)}</td>"
         f'<td><span class="verdict {claim.verdict.replace(" ", "-")}">{claim.verdict}</span></td>'
-        f"<td>{escape(claim.evidence)}</td></tr>"
+        f"<td>{escape(claim.evidence[:1].upper() + claim.evidence[1:])}</td></tr>"
         for claim in claims
     )
     return (

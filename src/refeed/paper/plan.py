@@ -81,7 +81,7 @@ class Plan:
         users, _, _ = self.data.parts(self.window, "paper", 0).shape
         here = max(1, users // 128)
         return (
-            f"Learning rates, batches of 128 users and epochs are the paper's. An epoch here has {here:,} "
+            f"Learning rates, batches of 128 users and epochs are the paper's. Here an epoch has {here:,} "
             f"updates, in the paper's full window {477_412 // 128:,}: with fewer ratings the same recipe "
             "trains less far."
         )

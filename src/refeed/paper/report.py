@@ -9,7 +9,7 @@ DIR/report.html    all of them on one page
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -103,7 +103,7 @@ def make_report(
     sections: list[Section] = [module.section(plan, outcomes) for module in modules]
     for section in sections:
         write_section(section, out, figures)
-    summary = summary_of([claim for section in sections for claim in section.claims])
+    summary = summary_of([claim for section in sections for claim in section.claims], seeds)
     written = None
     if what == "all":
         words = {"--data": path.name, "--scale": f"{scale:g}", "--seeds": seeds, "--jobs": jobs}
@@ -116,19 +116,32 @@ def make_report(
     return Report(sections, written, summary, list(dict.fromkeys(failed)))
 
 
-def summary_of(claims: Iterable[Claim]) -> str:
-    """Which claims hold, in a paragraph; by topic."""
+def summary_of(claims: Sequence[Claim], seeds: int) -> str:
+    """Which claims hold, in a paragraph, and how far to trust it."""
     by_topic: dict[str, list[Claim]] = {}
     for claim in claims:
         by_topic.setdefault(claim.topic, []).append(claim)
-    sentences = []
-    for topic, some in by_topic.items():
-        counted = {claim.verdict: 0 for claim in some}
-        for claim in some:
-            counted[claim.verdict] += 1
-        told = ", ".join(f"{count} {verdict}" for verdict, count in counted.items())
-        sentences.append(f"{topic.capitalize()}: {told}.")
+    sentences = [f"Of {len(claims)} claims of the paper's, on these ratings {_counted(claims)}."]
+    sentences += [f"{topic.capitalize()}: {_counted(some)}." for topic, some in by_topic.items()]
+    sentences.append(
+        "A claim about a difference in error counts as settled if the 95 % interval over users leaves out 0 "
+        "and all seeds agree in its sign."
+    )
+    if seeds == 1:
+        sentences.append("There is one seed only, so what another seed would change is not in the intervals.")
     return " ".join(sentences)
+
+
+def _counted(claims: Sequence[Claim]) -> str:
+    verdicts = [claim.verdict for claim in claims]
+    words = {
+        "holds": ("holds", "hold"),
+        "does not hold": ("does not hold", "do not hold"),
+        "not settled": ("is not settled", "are not settled"),
+        "not measured": ("was not measured", "were not measured"),
+    }
+    counts = {verdict: verdicts.count(verdict) for verdict in words if verdict in verdicts}
+    return ", ".join(f"{count} {words[verdict][count > 1]}" for verdict, count in counts.items())
 
 
 def _check(what: str, *, seeds: int, epochs: int | None, jobs: int) -> None:

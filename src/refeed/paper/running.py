@@ -12,16 +12,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Self
 
 from refeed.config import AutoencoderConfig, Config
-from refeed.errors import RefeedError, UserError
+from refeed.errors import UserError
 from refeed.paper.data import Data, Parts
 from refeed.paper.run import Result, Run, read_result
 
 __all__ = ["Outcomes", "carry_out", "effort"]
 
 Say = Callable[[str], None]
+
+_START = 5e10
+"""Multiplications that would take as long as to start a process."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,11 @@ def carry_out(runs: Iterable[Run], data: Data, out: Path, *, jobs: int, say: Say
         f"{len(done) + len(todo)} trainings: {len(done)} are done, {begun} are begun and go on, "
         f"{len(todo) - begun} are to do; stop when you like, the same command goes on"
     )
-    with _Children(jobs) as children:
+    children = _Children(jobs)
+    try:
         done |= {job.folder: outcome for job, outcome in children.each(list(todo.values()), say)}
+    finally:
+        children.stop()
     results = {}
     for run, folder in folders.items():
         outcome = done[folder]
@@ -100,24 +105,21 @@ def carry_out(runs: Iterable[Run], data: Data, out: Path, *, jobs: int, say: Say
 
 
 class _Children:
-    """At most `jobs` worker processes; leaving the context stops those that still run, and waits for them."""
+    """At most `jobs` worker processes at a time."""
 
     def __init__(self, jobs: int) -> None:
         self._jobs = jobs
         self._pool = ThreadPoolExecutor(jobs)
-        self._running: set[subprocess.Popen[str]] = set()
+        self._pipes: set[int] = set()  # to the workers that run: as one closes, its worker saves and ends
         self._lock = threading.Lock()
         self._stopped = False
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Stop the workers that still run, and wait for them."""
         with self._lock:
             self._stopped = True
-            for child in self._running:
-                with suppress(OSError):
-                    _stdin(child).close()  # the worker saves, and ends
+            while self._pipes:
+                os.close(self._pipes.pop())
         self._pool.shutdown(cancel_futures=True)
 
     def each(self, todo: list[_Job], say: Say) -> Iterable[tuple[_Job, Result | str]]:
@@ -138,22 +140,23 @@ class _Children:
             with self._lock:
                 if self._stopped:
                     raise KeyboardInterrupt
+                stdin, pipe = os.pipe()
                 child = subprocess.Popen(
                     [sys.executable, "-m", "refeed.paper.worker"],
-                    stdin=subprocess.PIPE,
+                    stdin=stdin,
                     stderr=stderr,
-                    text=True,
                     env=self._environment(),
                     start_new_session=True,  # Ctrl-C is for us: the worker stops as its stdin closes
                 )
-                self._running.add(child)
-            with suppress(OSError):  # it ended at once; the log says why
-                _stdin(child).write(job.text())
-                _stdin(child).flush()
+                os.close(stdin)
+                self._pipes.add(pipe)
+                with suppress(BrokenPipeError):  # it ended at once; the log says why
+                    os.write(pipe, job.text().encode())
             code = child.wait()
-            with self._lock, suppress(OSError):
-                self._running.discard(child)
-                _stdin(child).close()
+            with self._lock:
+                if pipe in self._pipes:
+                    self._pipes.remove(pipe)
+                    os.close(pipe)
         result = read_result(job.folder, job.key)
         return result if code == 0 and result is not None else _why(log, code)
 
@@ -187,12 +190,6 @@ def _duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{max(1, minutes)} min"
 
 
-def _stdin(child: subprocess.Popen[str]) -> IO[str]:
-    if child.stdin is None:
-        raise RefeedError("a worker was started without a stdin; this is a fault of refeed's")
-    return child.stdin
-
-
 def _why(log: Path, code: int) -> str:
     """The last thing that a worker said, as it was the reason why it ended."""
     text = log.read_text(encoding="utf-8").rstrip()
@@ -213,7 +210,7 @@ def effort(config: Config, users: int, items: int, ratings: int) -> float:
     """
     model, train = config.model, config.train
     if not isinstance(model, AutoencoderConfig):
-        return 20.0 * ratings
+        return _START + 20.0 * ratings
     widths = [*model.encoder, *(model.encoder[-2::-1] if model.decoder is None else model.decoder)]
     inner = sum(a * b for a, b in pairwise(widths))
     ends = widths[0] + widths[-1]
@@ -221,7 +218,7 @@ def effort(config: Config, users: int, items: int, ratings: int) -> float:
     dense = users * (inner + train.refeed * (inner + items * ends))
     batches = users / (128 if train.batch == "auto" else train.batch)
     update = (1 + train.refeed) * batches * (items * ends + inner)
-    return 3.0 * train.epochs * (sparse + dense + update)
+    return _START + 3.0 * train.epochs * (sparse + dense + update)
 
 
 def _told(outcome: Result | str) -> str:

@@ -48,7 +48,7 @@ def section(plan: Plan, _outcomes: Outcomes) -> Section:
                         f"{plan.title(name)}, {words}: {value:,}, published are {published:,}."
                     )
             elif published is not None:
-                row[2:] = f"{published:,}", f"{value / published:.1%} of it"
+                row[2:] = f"{published:,}", f"{100 * value / published:.3g} %"
             rows.append(row)
     return Section(
         name=NAME,
@@ -57,14 +57,16 @@ def section(plan: Plan, _outcomes: Outcomes) -> Section:
             "Users, items and ratings of each training window and of the test interval after it, validation "
             "and test together; held-out ratings count if their user and item occur in training."
         ),
-        table=Table(("window", "here", "the paper", "difference"), rows),
+        table=Table(
+            ("window", "here", "the paper", "difference" if plan.data.is_netflix else "here / there"), rows
+        ),
         notes=[*_notes(plan), *differences],
         claims=_claims(plan, differences),
         numbers={
             name: {"window": plan.data.windows[name].how, **asdict(each)} for name, each in counts.items()
         },
         draw=lambda figure: _draw(figure, plan, counts),
-        size=(8, 0.9 + 0.9 * len(counts)),
+        size=(8.0, 0.9 + 0.9 * len(counts)),
     )
 
 

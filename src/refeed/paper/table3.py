@@ -80,7 +80,7 @@ def section(plan: Plan, outcomes: Outcomes) -> Section:
         claims=claims,
         numbers=numbers,
         draw=lambda figure: _draw(figure, plan, by_window),
-        size=(9, 1.2 + 0.32 * sum(map(len, by_window.values())) + 0.5 * len(by_window)),
+        size=(9.0, 1.2 + 0.32 * sum(map(len, by_window.values())) + 0.5 * len(by_window)),
     )
 
 
@@ -124,7 +124,7 @@ def _row(
     plan: Plan, window: str, system: System, groups: Mapping[Protocol, Group], against: Contrast | None
 ) -> list[str]:
     group, strict = groups["paper"], groups["strict"]
-    published = SYSTEMS.get("full" if window == GIVEN.name else window, {}).get(system.paper or "")
+    published = _published(window, system)
     label = f"{plan.title(window)}: {system.variant.label}" + (f" ({system.paper})" * _renamed(system))
     if not group.well:
         why = "diverged" if group.results else "failed"
@@ -140,6 +140,11 @@ def _row(
         number(group.mean("seconds"), 1),
         number(group.mean("peak_mib"), 0),
     ]
+
+
+def _published(window: str, system: System) -> float | None:
+    """The paper's number; for a given split, that of Netflix full."""
+    return SYSTEMS["full" if window == GIVEN.name else window].get(system.paper or "")
 
 
 def _renamed(system: System) -> bool:
@@ -194,26 +199,24 @@ def _draw(figure: Any, plan: Plan, by_window: Mapping[str, list[Row]]) -> None:
             estimate = groups["paper"].interval()
             if estimate is not None:
                 ends = [estimate.low or estimate.value, estimate.high or estimate.value]
-                panel.plot(ends, [at, at], color=COLOURS[0], linewidth=2, alpha=0.45)
-                panel.plot(
-                    estimate.value,
-                    at,
-                    "o",
-                    color=COLOURS[0],
-                    label="the paper's protocol" if at == 0 else None,
-                )
+                panel.plot(ends, [at, at], color=COLOURS[0], linewidth=2.5, alpha=0.4)
+                panel.plot(estimate.value, at, "o", color=COLOURS[0])
             strict = groups["strict"].mean("test_rmse_clipped")
             if strict is not None:
-                panel.plot(
-                    strict, at, "D", color=COLOURS[1], markersize=5, label="strict" if at == 0 else None
-                )
-            published = SYSTEMS.get("full" if window == GIVEN.name else window, {}).get(system.paper or "")
+                panel.plot(strict, at, "D", color=COLOURS[1], markersize=5)
+            published = _published(window, system)
             if published is not None:
-                panel.plot(published, at, "s", color=GREY, markersize=5, fillstyle="none")
+                panel.plot(published, at, "s", color=GREY, markersize=6, fillstyle="none")
         panel.set_yticks(range(len(there)), [system.variant.label for system, _ in there])
         panel.set_ylim(len(there) - 0.4, -0.6)
         panel_look(panel, title=plan.title(window))
-    panels[-1].set_xlabel(
-        "test RMSE, clipped, and its 95 % interval over users; squares: the paper, on Netflix"
-    )
-    panels[0].legend(frameon=False, loc="upper right")
+    panels[-1].set_xlabel("test RMSE, clipped")
+    marks = [
+        panels[0].plot(
+            [], [], "o-", color=COLOURS[0], label="the paper's protocol, 95 % interval over users"
+        ),
+        panels[0].plot([], [], "D", color=COLOURS[1], markersize=5, label="strict protocol"),
+        panels[0].plot([], [], "s", color=GREY, fillstyle="none", label="the paper, on Netflix"),
+    ]
+    handles = [mark for (mark,) in marks]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)

@@ -69,7 +69,7 @@ def section(plan: Plan, outcomes: Outcomes) -> Section:
             for window, system, paper, strict in measured
         },
         draw=lambda figure: _draw(figure, plan, measured),
-        size=(8, 1.4 + 0.6 * len(measured)),
+        size=(8.0, 1.4 + 0.6 * len(measured)),
     )
 
 

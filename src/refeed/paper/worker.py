@@ -6,6 +6,7 @@ and stops, with everything saved, when stdin is closed: when the process that st
 
 import fcntl
 import json
+import math
 import os
 import resource
 import shutil
@@ -74,7 +75,7 @@ def _work(job: Mapping[str, Any]) -> None:
         with reporting() as reporter, _Batches.beside(run, reporter) as batches:
             fit(train, valid, config, run, resume=begun, reporter=batches)
     except TrainingDivergedError as error:
-        diverged = str(error)
+        diverged = str(error).partition(". ")[0]  # what follows is advice on settings, and names the folder
     peak = _peak_mib()
     result = _measured(run, job["key"], peak, diverged, train, test)
     write_result(result)
@@ -131,7 +132,7 @@ def _measured(
         "folder": run,
         "diverged": diverged,
         "epochs": len(lines),
-        "seconds": sum(line["seconds"] for line in lines),
+        "seconds": math.fsum(line["seconds"] for line in lines),
         "peak_mib": peak,
     }
     if diverged is not None:
