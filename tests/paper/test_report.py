@@ -48,7 +48,7 @@ def test_table_1_of_real_netflix_files_names_every_difference(tmp_path: Path, sh
     assert full["train_items"] == 11
     assert full["train_ratings"] + full["test_ratings"] < 28_223
     published = WINDOWS["full"].train_ratings
-    words = f"full, training, ratings: {full['train_ratings']:,}, published are {published:,}."
+    words = f"full: training, ratings: {full['train_ratings']:,}, published are {published:,}."
     assert words in section.notes
     assert section.claims[0].verdict == "does not hold"
 

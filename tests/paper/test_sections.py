@@ -215,7 +215,7 @@ def test_table_3_names_what_is_missing_and_why(tmp_path: Path) -> None:
     outcomes = planted(plan, [table3], lambda _: Truth(1.0), tmp_path / "runs")
     kept = {run: result for run, result in outcomes.results.items() if run not in failing}
     section = table3.section(plan, Outcomes(kept, failing))
-    assert "full, bias: needs an extra" in section.notes
+    assert "full: bias: needs an extra" in section.notes
     assert next(row for row in section.table.rows if row[0] == "full: bias")[1] == "failed"
 
 
@@ -274,7 +274,7 @@ def test_the_page_holds_every_table_and_picture_and_refers_to_nothing_outside(tm
         sections,
         tmp_path,
         data="<ratings> & more",
-        summary=summary_of(claims, 1),
+        summary=summary_of(claims, 1, outcomes),
         facts={"seeds": 1},
         environment={"torch": "9.9"},
         command="refeed paper all --data x --out y",

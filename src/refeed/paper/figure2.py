@@ -130,7 +130,7 @@ def _claim(last: dict[str, tuple[float | None, float | None]]) -> Claim:
 
 def _gap(means: dict[str, float]) -> str:
     good, bad = ([means[name] for name in names if name in means] for names in (_GOOD, _BAD))
-    return number(max(good) - min(bad)).replace("-", "−")
+    return number(max(good) - min(bad))
 
 
 def _draw(

@@ -55,6 +55,10 @@ class Plan:
         """A window's name for people."""
         return _TITLES[window]
 
+    def within(self, window: str, what: str) -> str:
+        """What is measured in a window, named by it if there are several."""
+        return what if len(self.windows) == 1 else f"{self.title(window)}: {what}"
+
     def runs(
         self, variant: Variant, window: str | None = None, protocol: Protocol = "paper"
     ) -> Iterator[Run]:

@@ -103,7 +103,7 @@ def make_report(
     sections: list[Section] = [module.section(plan, outcomes) for module in modules]
     for section in sections:
         write_section(section, out, figures)
-    summary = summary_of([claim for section in sections for claim in section.claims], seeds)
+    summary = summary_of([claim for section in sections for claim in section.claims], seeds, outcomes)
     written = None
     if what == "all":
         words = {"--data": path.name, "--scale": f"{scale:g}", "--seeds": seeds, "--jobs": jobs}
@@ -116,7 +116,7 @@ def make_report(
     return Report(sections, written, summary, list(dict.fromkeys(failed)))
 
 
-def summary_of(claims: Sequence[Claim], seeds: int) -> str:
+def summary_of(claims: Sequence[Claim], seeds: int, outcomes: Outcomes) -> str:
     """Which claims hold, in a paragraph, and how far to trust it."""
     by_topic: dict[str, list[Claim]] = {}
     for claim in claims:
@@ -127,6 +127,13 @@ def summary_of(claims: Sequence[Claim], seeds: int) -> str:
         "A claim about a difference in error counts as settled if the 95 % interval over users leaves out 0 "
         "and all seeds agree in its sign."
     )
+    trained = {result.folder: result for result in outcomes.results.values() if result.epochs > 1}
+    unfinished = sum(result.best_epoch == result.epochs for result in trained.values())
+    if unfinished:
+        sentences.append(
+            f"{unfinished} of {len(trained)} trainings were best in their last epoch: with more epochs, what "
+            "rests on them may come out otherwise."
+        )
     if seeds == 1:
         sentences.append("There is one seed only, so what another seed would change is not in the intervals.")
     return " ".join(sentences)

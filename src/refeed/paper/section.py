@@ -106,7 +106,7 @@ def write_section(section: Section, out: Path, figure_class: Any) -> None:
 
 def number(value: float | None, digits: int = 4) -> str:
     """A number for people; a dash for none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
 def spread(mean: float | None, deviation: float | None) -> str:

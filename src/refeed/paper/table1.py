@@ -40,13 +40,11 @@ def section(plan: Plan, _outcomes: Outcomes) -> Section:
     for name, here in counts.items():
         for key, words in _WORDS.items():
             value, published = getattr(here, key), getattr(WINDOWS.get(name), key, None)
-            row = [f"{plan.title(name)}: {words}", f"{value:,}", "–", "–"]
+            row = [plan.within(name, words), f"{value:,}", "–", "–"]
             if published is not None and plan.data.is_netflix:
                 row[2:] = f"{published:,}", _difference(value - published)
                 if value != published:
-                    differences.append(
-                        f"{plan.title(name)}, {words}: {value:,}, published are {published:,}."
-                    )
+                    differences.append(f"{plan.within(name, words)}: {value:,}, published are {published:,}.")
             elif published is not None:
                 row[2:] = f"{published:,}", f"{100 * value / published:.3g} %"
             rows.append(row)

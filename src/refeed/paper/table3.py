@@ -50,7 +50,7 @@ def section(plan: Plan, outcomes: Outcomes) -> Section:
         for system, groups in measured:
             rows.append(_row(plan, window, system, groups, against[system.variant.label]))
             failures += [
-                f"{plan.title(window)}, {system.variant.label}: {why}"
+                f"{plan.within(window, system.variant.label)}: {why}"
                 for why in sorted({why for group in groups.values() for why in group.failed.values()})
             ]
         claims += _claims(plan, window, measured, net)
@@ -125,7 +125,7 @@ def _row(
 ) -> list[str]:
     group, strict = groups["paper"], groups["strict"]
     published = _published(window, system)
-    label = f"{plan.title(window)}: {system.variant.label}" + (f" ({system.paper})" * _renamed(system))
+    label = plan.within(window, system.variant.label) + f" ({system.paper})" * _renamed(system)
     if not group.well:
         why = "diverged" if group.results else "failed"
         return [label, why, "–", "–", "–", number(published), "–", "–"]
