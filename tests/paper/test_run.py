@@ -66,3 +66,10 @@ def test_a_run_is_named_by_what_decides_its_outcome(tmp_path: Path) -> None:
         run.name(data.parts("3m", "paper", 0)),
     ]
     assert len({run.name(parts), *others}) == 6
+
+
+def test_fewer_epochs_do_not_lengthen_a_recipe_that_has_fewer() -> None:
+    own = load_recipe("simple").train.epochs
+    assert Run("full", "simple", epochs=own + 1).config.train.epochs == own
+    assert Run("full", "simple", epochs=own - 1).config.train.epochs == own - 1
+    assert Run("full", "bias", epochs=1).config.model == load_recipe("bias").model

@@ -40,12 +40,16 @@ class Run:
     def config(self) -> Config:
         """All settings, resolved."""
         config = load_recipe(self.recipe, [*self.settings, f"train.seed={self.seed}"])
-        train = config.train
-        if self.epochs is None or self.epochs >= train.epochs:
+        if self.epochs is None:
             return config
-        milestones = [max(1, round(at * self.epochs / train.epochs)) for at in train.milestones]
-        settings = {"epochs": self.epochs, "milestones": milestones}
-        return config.model_copy(update={"train": train.model_copy(update=settings)})
+        train, model, epochs = config.train, config.model, self.epochs
+        if epochs < train.epochs:
+            milestones = [max(1, round(at * epochs / train.epochs)) for at in train.milestones]
+            train = train.model_copy(update={"epochs": epochs, "milestones": milestones})
+        # Models that fit themselves count their passes themselves.
+        if epochs < getattr(model, "epochs", 0):
+            model = model.model_copy(update={"epochs": epochs})
+        return config.model_copy(update={"train": train, "model": model})
 
     def key(self, parts: Parts) -> str:
         """A digest of all that decides the outcome: settings, protocol and ratings."""
@@ -68,7 +72,7 @@ def _described(config: Config) -> str:
     if not isinstance(model, AutoencoderConfig):
         return model.kind
     words = ["x".join(map(str, model.encoder)), model.activation, f"lr{train.lr:g}"]
-    words += ["tied"] * model.tied
+    words += ["items"] * (model.axis == "item") + ["tied"] * model.tied
     words += [f"dp{model.dropout:g}"] if model.dropout else []
     words += [f"rf{train.refeed}"] if train.refeed else []
     words += ["residual"] * (model.target == "residual")

@@ -22,7 +22,7 @@ __all__ = ["Outcomes", "carry_out", "effort"]
 
 Say = Callable[[str], None]
 
-_START = 5e10
+_START = 1e11
 """Multiplications that would take as long as to start a process."""
 
 
@@ -209,8 +209,10 @@ def effort(config: Config, users: int, items: int, ratings: int) -> float:
         ratings: their number.
     """
     model, train = config.model, config.train
-    if not isinstance(model, AutoencoderConfig):
-        return _START + 20.0 * ratings
+    if not isinstance(model, AutoencoderConfig):  # no more than a guess, from some that fit themselves
+        return _START + 2e4 * ratings * getattr(model, "epochs", getattr(model, "iterations", 0))
+    if model.axis == "item":
+        users, items = items, users
     widths = [*model.encoder, *(model.encoder[-2::-1] if model.decoder is None else model.decoder)]
     inner = sum(a * b for a, b in pairwise(widths))
     ends = widths[0] + widths[-1]

@@ -9,6 +9,7 @@ from refeed.paper.windows import GIVEN
 __all__ = ["DEEPREC", "System", "missing", "nets", "systems"]
 
 DEEPREC = "DeepRec"
+_NETS = "deeprec-netflix-"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ _OTHERS = {
     "u-autorec": "U-AR",
     "i-autorec": "I-AR",
     "rrn": "RRN",
+    "surprise-svd": None,
+    "surprise-svdpp": None,
     "myfm-flipped": None,
     "default": None,
     "simple": None,
@@ -44,21 +47,31 @@ _OTHERS = {
 
 def nets(window: str) -> list[System]:
     """DeepRec's net for a window (table 4); for a given split all of them, as none was chosen for it."""
-    names = ("3m", "6m", "full") if window == GIVEN.name else (window,)
-    return [
-        System(Variant(f"{DEEPREC}, net of {name}", f"deeprec-netflix-{name}"), DEEPREC) for name in names
-    ]
+    return [_net(name) for name in (("3m", "6m", "full") if window == GIVEN.name else (window,))]
 
 
 def systems(window: str) -> list[System]:
     """All that there are, DeepRec's nets last; two recipes of the same settings count once."""
+    there = [
+        System(Variant(recipe, recipe), _OTHERS[recipe]) for recipe in _OTHERS if recipe in recipe_names()
+    ]
+    there += nets(window) + [net for own in nets(window) for net in _variations(own)]
     found: dict[str, System] = {}
-    for recipe, paper in _OTHERS.items():
-        if recipe in recipe_names():
-            found.setdefault(load_recipe(recipe).to_toml(), System(Variant(recipe, recipe), paper))
-    return [*found.values(), *nets(window)]
+    for system in there:
+        found.setdefault(load_recipe(system.variant.recipe).to_toml(), system)
+    return list(found.values())
 
 
 def missing() -> list[str]:
     """The systems that this version has no recipe for."""
     return [recipe for recipe in _OTHERS if recipe not in recipe_names()]
+
+
+def _net(name: str) -> System:
+    return System(Variant(f"{DEEPREC}, net of {name}", f"{_NETS}{name}"), DEEPREC)
+
+
+def _variations(own: System) -> list[System]:
+    """The same net trained otherwise: deeprec-netflix-full-large, say."""
+    names = [recipe for recipe in recipe_names() if recipe.startswith(f"{own.variant.recipe}-")]
+    return [_net(recipe.removeprefix(_NETS)) for recipe in names]
