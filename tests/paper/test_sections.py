@@ -135,6 +135,15 @@ def test_activations_are_judged_by_the_training_rmse_of_all_pairs(
     assert max(section.numbers["selu"]["batches"]) <= 200
 
 
+def test_a_mini_batch_that_was_trained_on_twice_counts_once_and_a_torn_line_not_at_all(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "batches.csv").write_text(
+        "0,128,4.0\n0,256,9.0\n0,3840,384,1.0\n0,256,1.0\n1,128,0.25\n", "utf-8"
+    )
+    assert Result("key", tmp_path, 2, 1.0, 1.0).batch_rmse.tolist() == [2.0, 1.0, 0.5]
+
+
 def test_activations_within_the_spread_of_seeds_are_not_told_apart(tmp_path: Path) -> None:
     def truth(run: Run) -> Truth:
         good = net(run).activation in ("elu", "selu", "lrelu")

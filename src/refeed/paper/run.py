@@ -129,8 +129,11 @@ class Result:
         # A batch that was trained on again after an interruption is there twice: the later line counts.
         losses: dict[tuple[str, str], float] = {}
         for line in path.read_text(encoding="utf-8").splitlines():
-            epoch, users, loss = line.split(",")
-            losses[epoch, users] = float(loss)
+            if (
+                line.count(",") == 2
+            ):  # a power cut may tear a line, and what goes on then is written behind it
+                epoch, users, loss = line.split(",")
+                losses[epoch, users] = float(loss)
         places = sorted(losses, key=lambda place: (int(place[0]), int(place[1])))
         return np.sqrt([losses[place] for place in places])
 

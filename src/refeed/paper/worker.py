@@ -27,7 +27,7 @@ from refeed.evaluation.evaluate import evaluate
 from refeed.evaluation.metrics import UserErrors
 from refeed.files import whole_file
 from refeed.model_folder import ModelFolder
-from refeed.paper.run import Result, write_result
+from refeed.paper.run import Result, read_result, write_result
 from refeed.ratings.pairs import align_to
 from refeed.ratings.store import Ratings
 from refeed.training.fit import fit
@@ -65,6 +65,8 @@ def _stop_with_parent() -> None:
 
 def _work(job: Mapping[str, Any]) -> None:
     run = Path(job["run"])
+    if read_result(run, job["key"]) is not None:  # another command did it while this one waited
+        return
     config = config_from_toml(job["config"], where=run.name)
     train, valid, test = (Ratings.load(Path(job[part])) for part in ("train", "valid", "test"))
     begun = (run / "config.toml").is_file()
