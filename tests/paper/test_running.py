@@ -78,28 +78,31 @@ def test_a_training_that_diverges_is_a_result_and_one_that_fails_is_named(tmp_pa
     assert "values.npy is damaged (its checksum differs)" in outcomes.failed[lost]
 
 
-def test_a_report_that_was_killed_goes_on_to_the_numbers_of_one_that_was_not(
+def test_a_report_that_was_stopped_and_killed_goes_on_to_the_numbers_of_one_that_was_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data_of(tmp_path)
     words = ("table4", tmp_path / "store")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     options = ["--window", "full", "--epochs", "25", "--out", str(tmp_path / "killed")]
-    started = subprocess.Popen(
-        [sys.executable, "-m", "refeed", "paper", words[0], "--data", str(words[1]), *options],
-        stderr=subprocess.DEVNULL,
-    )
-    while not (epochs := [*(tmp_path / "killed/runs").glob("*/metrics.jsonl")]):
-        assert started.poll() is None
-        time.sleep(0.05)
-    started.send_signal(signal.SIGKILL)
-    started.wait()
-    # The worker hears of it and stops by itself, with everything saved, long before its last epoch.
-    log = epochs[0].parent.with_name(f"{epochs[0].parent.name}.log")
-    while "everything is saved" not in log.read_text("utf-8"):
-        assert not (epochs[0].parent / "result.json").exists()
-        time.sleep(0.05)
-    assert len(metrics(epochs[0].parent)) < 25
+    command = [sys.executable, "-m", "refeed", "paper", words[0], "--data", str(words[1]), *options]
+    trained = 0
+    for times, (how, code) in enumerate([(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)], start=1):
+        started = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while not (begun := [*(tmp_path / "killed/runs").glob("*/metrics.jsonl")]) or (
+            len(metrics(begun[0].parent)) <= trained
+        ):
+            assert started.poll() is None
+            time.sleep(0.02)
+        started.send_signal(how)
+        assert started.wait() == code
+        # The worker hears of it and stops by itself, with everything saved, long before its last epoch.
+        (log,) = (tmp_path / "killed/runs").glob("*.log")
+        while log.read_text("utf-8").count("everything is saved") < times:
+            assert not (begun[0].parent / "result.json").exists()
+            time.sleep(0.02)
+        trained = len(metrics(begun[0].parent))
+        assert trained < 25
     said: list[str] = []
     resumed = str(make_report(*words, tmp_path / "killed", windows=["full"], epochs=25, say=said.append))
     assert "2 trainings: 0 are done, 1 are begun and go on, 1 are to do" in said[1]
