@@ -59,7 +59,7 @@ def test_a_run_is_named_by_what_decides_its_outcome(tmp_path: Path) -> None:
     assert run.name(parts) == same.name(parts)
     assert run.name(parts).startswith("full-paper-512x512x1024-selu-lr0.005-dp0.8-rf1-seed0-")
     others = [
-        run.with_seed(1).name(parts),
+        Run("full", "deeprec-netflix-full", seed=1, epochs=3).name(parts),
         Run("full", "deeprec-netflix-full", epochs=4).name(parts),
         Run("full", "deeprec-netflix-full", ("train.momentum=0.5",), epochs=3).name(parts),
         run.name(data.parts("full", "paper", 1)),

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -61,10 +61,6 @@ class Run:
         return (
             f"{self.window}-{self.protocol}-{_described(self.config)}-seed{self.seed}-{self.key(parts)[:8]}"
         )
-
-    def with_seed(self, seed: int) -> "Run":
-        """The same from another seed and coin."""
-        return replace(self, seed=seed)
 
 
 def _described(config: Config) -> str:
