@@ -121,7 +121,10 @@ def test_a_missing_training_leaves_its_claim_unmeasured(tmp_path: Path) -> None:
     assert section.table.rows[5][1] == "diverged"
 
 
-@pytest.mark.parametrize(("good", "verdict"), [(0.8, "holds"), (1.2, "does not hold"), (1.0, "not settled")])
+@pytest.mark.parametrize(
+    ("good", "verdict"),
+    [(0.8, "holds"), (1.2, "does not hold"), (1.0, "not settled"), (0.999, "not settled")],
+)
 def test_activations_are_judged_by_the_training_rmse_of_all_pairs(
     good: float, verdict: str, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from jaxtyping import Float64
 
 from refeed.paper.drawing import COLOURS, panel_look, sensible_limits
 from refeed.paper.group import Group
+from refeed.paper.overfitting import NOTICEABLE
 from refeed.paper.plan import Plan, network
 from refeed.paper.run import Run
 from refeed.paper.running import Outcomes
@@ -106,9 +107,10 @@ def _claim(last: dict[str, tuple[float | None, float | None]]) -> Claim:
     pairs = [(good, bad) for good, bad in product(_GOOD, _BAD) if good in means and bad in means]
     if not pairs:
         return Claim("activations", says, "not measured", "no training ended.")
-    noise = max((deviation or 0.0) for _, deviation in last.values())
-    right = [(good, bad) for good, bad in pairs if means[good] < means[bad] - 2 * noise]
-    wrong = [(good, bad) for good, bad in pairs if means[good] > means[bad] + 2 * noise]
+    # Two standard deviations of the seeds; with one seed nobody knows them, and tiny margins don't count.
+    noise = max(NOTICEABLE, *(2 * (deviation or 0.0) for _, deviation in last.values()))
+    right = [(good, bad) for good, bad in pairs if means[good] < means[bad] - noise]
+    wrong = [(good, bad) for good, bad in pairs if means[good] > means[bad] + noise]
     verdict: Verdict = "not settled"
     if len(right) == len(pairs) == len(_GOOD) * len(_BAD):
         verdict = "holds"
@@ -117,12 +119,9 @@ def _claim(last: dict[str, tuple[float | None, float | None]]) -> Claim:
     order = ", ".join(
         f"{VARIANTS[name].label} {means[name]:.4f}" for name in sorted(means, key=means.__getitem__)
     )
-    margin = (
-        f"by more than two standard deviations of the seeds ({2 * noise:.4f})" if noise else "with one seed"
-    )
     evidence = (
         f"training RMSE of the last epoch, from the best: {order}. In {len(right)} of {len(pairs)} pairs the "
-        f"activation that the paper calls good is better {margin}, in {len(wrong)} it is worse; between the "
+        f"activation that the paper calls good is better by more than {noise:.4f}, in {len(wrong)} it is worse; between the "
         f"worst of the good and the best of the bad lie {_gap(means)}."
     )
     return Claim("activations", says, verdict, evidence)
