@@ -121,8 +121,8 @@ def _claim(last: dict[str, tuple[float | None, float | None]]) -> Claim:
     )
     evidence = (
         f"training RMSE of the last epoch, from the best: {order}. In {len(right)} of {len(pairs)} pairs the "
-        f"activation that the paper calls good is better by more than {noise:.4f}, in {len(wrong)} it is worse; between the "
-        f"worst of the good and the best of the bad lie {_gap(means)}."
+        f"activation that the paper calls good is better by more than {noise:.4f}, in {len(wrong)} it is "
+        f"worse; between the worst of the good and the best of the bad lie {_gap(means)}."
     )
     return Claim("activations", says, verdict, evidence)
 
