@@ -103,7 +103,7 @@ class EveryTenth:
         """Note how many epochs there will be."""
         self.epochs = epochs
 
-    def advance(self, users: int) -> None:
+    def advance(self, users: int, loss: float) -> None:
         """Nothing to show within an epoch."""
 
     def end_epoch(self, metrics: Mapping[str, int | float | None]) -> None:

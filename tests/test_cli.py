@@ -23,7 +23,18 @@ from refeed.recommender import Recommender
 from refeed.training.fit import fit
 
 Refeed = Callable[..., tuple[int, str, str]]
-VERBS = ("prepare", "split", "train", "evaluate", "predict", "recommend", "score", "simulate", "doctor")
+VERBS = (
+    "prepare",
+    "split",
+    "train",
+    "evaluate",
+    "predict",
+    "recommend",
+    "score",
+    "simulate",
+    "paper",
+    "doctor",
+)
 
 
 @pytest.fixture

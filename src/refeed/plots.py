@@ -8,7 +8,7 @@ from typing import Any
 from refeed.errors import ModelError, UserError
 from refeed.files import whole_file
 
-__all__ = ["learning_curves"]
+__all__ = ["figure_class", "learning_curves"]
 
 Metrics = list[dict[str, Any]]
 
@@ -25,11 +25,11 @@ def learning_curves(runs: Mapping[str, Path], out: Path, *, level: tuple[str, fl
         UserError: matplotlib is not installed.
         ModelError: there is no run, or one has no finished epoch, or its metrics.jsonl is damaged.
     """
-    figure_class = _figure_class()
+    make_figure = figure_class()
     if not runs:
         raise ModelError("there is no run to draw; give at least one model folder")
     metrics = {name: _read_metrics(run / "metrics.jsonl") for name, run in runs.items()}
-    figure = figure_class(figsize=(4.5 * len(metrics) + 0.5, 3.6), dpi=110, layout="constrained")
+    figure = make_figure(figsize=(4.5 * len(metrics) + 0.5, 3.6), dpi=110, layout="constrained")
     panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     for panel, (name, lines) in zip(panels, metrics.items(), strict=True):
         _draw(panel, lines)
@@ -44,7 +44,12 @@ def learning_curves(runs: Mapping[str, Path], out: Path, *, level: tuple[str, fl
         figure.savefig(beside, format="png")
 
 
-def _figure_class() -> Any:
+def figure_class() -> Any:
+    """Matplotlib's Figure.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and slow to import
     except ImportError as error:

@@ -24,7 +24,7 @@ def one_epoch(reporter: Reporter) -> None:
     reporter.say("1,000 ratings")
     reporter.start_epoch(0, 2, 0, 300)
     for _ in range(3):
-        reporter.advance(100)
+        reporter.advance(100, 1.0)
     reporter.end_epoch(METRICS)
 
 

@@ -238,12 +238,13 @@ def _train_epoch(
         # Drawn from the place alone, so that a resumed training goes on with the same numbers.
         generator.manual_seed(_mixed(config.seed, place.epoch, share.number))
         losses = learner.step(share, optimizer, generator, runtime)
-        place.loss += _checked(run, losses, share, place.epoch, rate)
+        loss = _checked(run, losses, share, place.epoch, rate)
+        place.loss += loss
         place.users += share.total
         place.batch = share.number + 1
         now = time.perf_counter()
         place.seconds, started = place.seconds + now - started, now
-        run.reporter.advance(share.total)
+        run.reporter.advance(share.total, loss)
         if runtime.total(int(stop())):
             return False
         if config.steps is not None and _done(place, len(batches)) >= config.steps:

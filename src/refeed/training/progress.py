@@ -24,8 +24,8 @@ class Reporter(Protocol):
         """An epoch starts, or goes on after `done` of its users."""
         ...
 
-    def advance(self, users: int) -> None:
-        """So many users more were trained on."""
+    def advance(self, users: int, loss: float) -> None:
+        """A batch of so many users was trained on; its loss (MMSE) is of their ratings, before the update."""
         ...
 
     def end_epoch(self, metrics: Mapping[str, int | float | None]) -> None:
@@ -46,7 +46,7 @@ class _Silent:
 
     def say(self, line: str) -> None: ...
     def start_epoch(self, epoch: int, epochs: int, done: int, users: int) -> None: ...
-    def advance(self, users: int) -> None: ...
+    def advance(self, users: int, loss: float) -> None: ...
     def end_epoch(self, metrics: Mapping[str, int | float | None]) -> None: ...
 
 
@@ -84,7 +84,7 @@ class _Bar:
             self._task = self._progress.add_task("", total=epochs * users, completed=epoch * users + done)
         self._progress.update(self._task, description=f"epoch {epoch + 1}/{epochs}")
 
-    def advance(self, users: int) -> None:
+    def advance(self, users: int, loss: float) -> None:  # noqa: ARG002 - a Reporter's, and no part of a bar
         if self._task is not None:
             self._progress.advance(self._task, users)
 
