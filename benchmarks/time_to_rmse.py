@@ -52,7 +52,7 @@ class Curve:
     def start_epoch(self, epoch: int, epochs: int, done: int, users: int) -> None:
         """Nothing to do."""
 
-    def advance(self, users: int) -> None:
+    def advance(self, users: int, loss: float) -> None:
         """Nothing to do."""
 
     def end_epoch(self, metrics: Mapping[str, int | float | None]) -> None:

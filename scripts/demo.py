@@ -51,7 +51,11 @@ def main(out: Path = OUT, epochs: int | None = None) -> None:
     shutil.rmtree(out, ignore_errors=True)
     split = split_the_sample()
     settings = [] if epochs is None else [f"train.epochs={epochs}"]
-    runs = {recipe: train(recipe, split, out / recipe, settings) for recipe in MODELS}
+    steps = [] if epochs is None else [f"train.steps={10 * epochs}"]
+    runs = {
+        recipe: train(recipe, split, out / recipe, steps if recipe == "default" else settings)
+        for recipe in MODELS
+    }
     measure(runs, split.test)
     recommend(runs["default"])
     draw(runs, out / "learning-curves.png")

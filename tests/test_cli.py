@@ -30,6 +30,7 @@ VERBS = (
     "evaluate",
     "predict",
     "recommend",
+    "explain",
     "score",
     "simulate",
     "paper",

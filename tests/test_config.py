@@ -132,9 +132,14 @@ def test_an_unknown_kind_of_model_is_refused() -> None:
         config_from_toml('[model]\nkind = "oracle"\n', where="mine.toml")
 
 
+def test_settings_that_mean_nothing_to_a_ridge_autoencoder_are_refused_together() -> None:
+    with pytest.raises(ConfigError, match=r"a ridge autoencoder has no input_dropout, refeed, weight_decay"):
+        load_recipe("default", ["train.refeed=1", "train.weight_decay=0.1", "train.input_dropout=0.5"])
+
+
 def test_l2_beside_the_loss_is_refused_for_adamw_whose_decay_is_none_of_the_loss() -> None:
     with pytest.raises(ConfigError, match="train: l2 is part of the loss"):
-        load_recipe("default", ["train.l2=1.0"])
+        load_recipe("simple", ["train.l2=1.0"])
 
 
 @pytest.mark.parametrize(

@@ -242,6 +242,19 @@ class Config(_Strict):
         return self
 
     @model_validator(mode="after")
+    def _ridge_has_priors(self) -> "Config":
+        others = ("input_dropout", "l2", "refeed", "weight_decay")
+        given = [key for key in others if getattr(self.train, key)]
+        given += ["update_path = sparse"] if self.train.update_path == "sparse" else []
+        given += ["precision = bf16"] if self.train.precision == "bf16" else []
+        if isinstance(self.model, RidgeConfig) and given:
+            raise ValueError(
+                f"a ridge autoencoder has no {', '.join(given)}; leave it out (its priors, hidden and noise "
+                "are in the section model)"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _collapsed_is_linear(self) -> "Config":
         model = self.model
         linear = isinstance(model, AutoencoderConfig) and (

@@ -388,9 +388,10 @@ def test_a_checkpoint_gives_back_every_weight_and_buffer(tmp_path: Path, path: s
     config = Config(model=model, train=TrainConfig.model_validate(settings))
     fit(train, valid, config, tmp_path / "run")
     saved = torch.load(tmp_path / "run" / "resume.pt", weights_only=True)["state"]["model"]
-    assert saved.keys() == load_file(tmp_path / "run" / "last.safetensors").keys()
-    for name, weight in load_file(tmp_path / "run" / "last.safetensors").items():
-        assert torch.equal(saved[name], weight)
+    weights = load_file(tmp_path / "run" / "last.safetensors")
+    assert saved.keys() == {f"model.{name}" for name in weights}
+    for name, weight in weights.items():
+        assert torch.equal(saved[f"model.{name}"], weight)
 
 
 def test_a_model_that_can_not_be_fitted_leaves_no_folder(tmp_path: Path) -> None:

@@ -131,14 +131,15 @@ def test_updates_of_f_that_wait_get_the_mean_gradient(monkeypatch: pytest.Monkey
     torch.testing.assert_close(waiting.users.grad, sum(expected) / 2, rtol=0, atol=1e-12)
 
 
-def planted(users: int = 300, items: int = 60) -> tuple[Ratings, Ratings, float]:
-    """Train and test ratings of biases and two tastes with noise, and the noise's deviation."""
+def planted(users: int = 300, items: int = 60) -> tuple[Ratings, Ratings, Ratings, float]:
+    """Train, validation and test ratings of biases and two tastes with noise, and the noise's deviation."""
     rng = np.random.default_rng(5)
     taste = rng.normal(0, 1, (users, 2)) @ rng.normal(0, 0.5, (2, items))
     full = 3.5 + rng.normal(0, 0.4, (users, 1)) + rng.normal(0, 0.4, items) + taste
     noisy = full + rng.normal(0, 0.5, full.shape)
     rated = rng.random(full.shape) < 0.4
-    held_out = rated & (rng.random(full.shape) < 0.2)
+    draws = rng.random(full.shape)
+    valid, held_out = rated & (draws < 0.1), rated & (draws > 0.9)
 
     def chosen(mask: np.ndarray) -> Ratings:
         at = np.nonzero(mask)
@@ -150,14 +151,14 @@ def planted(users: int = 300, items: int = 60) -> tuple[Ratings, Ratings, float]
             item_ids=Ids(f"i{n}" for n in range(items)),
         )
 
-    return chosen(rated & ~held_out), chosen(held_out), 0.5
+    return chosen(rated & ~held_out & ~valid), chosen(valid), chosen(held_out), 0.5
 
 
 def test_what_was_planted_is_found_almost_to_the_noise(tmp_path: Path) -> None:
-    train, test, noise = planted()
+    train, valid, test, noise = planted()
     errors = {}
     for name, settings in (("default", ["model.width=4", "train.steps=150"]), ("bias", [])):
-        fit(train, None, load_recipe(name, settings), tmp_path / name)
+        fit(train, valid, load_recipe(name, settings), tmp_path / name)
         folder = ModelFolder.load(tmp_path / name)
         errors[name] = evaluate(folder.model, train, test, scale=folder.scale).rmse.value
     assert errors["default"] < 1.25 * noise < errors["bias"]

@@ -52,7 +52,8 @@ class Group:
         """The clipped test RMSE pooled over seeds and coins, and its 95 % interval over users."""
         if not self.well:
             return None
-        return pooled(_together([list(self.well.values())], clipped=True)[0])[0]
+        ((rmse, _),) = pooled(_together([list(self.well.values())], clipped=True))
+        return rmse
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,9 @@ def contrast(one: Group, other: Group, *, clipped: bool = False) -> Contrast | N
     number: Number = "test_rmse_clipped" if clipped else "test_rmse"
     mine, theirs = ([getattr(result, number) for result in side] for side in sides)
     by_seed = tuple(a - b for a, b in zip(mine, theirs, strict=True))
-    return Contrast(paired(*_together(sides, clipped=clipped))[0], by_seed)
+    one_errors, other_errors = _together(sides, clipped=clipped)
+    ((rmse, _),) = paired([one_errors], [other_errors])
+    return Contrast(rmse, by_seed)
 
 
 def signed(value: float) -> str:

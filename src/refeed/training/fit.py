@@ -93,6 +93,7 @@ def fit(
             config = resumed_config(out, config, train)
         else:
             check_absent(out)
+            runtime.wait()  # until every process has looked, before one of them makes it
             config = settled(config, train, held_out, runtime, reporter)
         run = _Run(out, config, train, held_out, runtime, reporter, [])
         if not resume and runtime.rank == 0:

@@ -197,7 +197,10 @@ class RidgeLearner(nn.Module):
             part = self._errors(example, block, table)[0].square().sum() / ratings
             part.backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
-        gradient: Tensor = table.grad  # type: ignore[assignment]  # there is one: every batch has ratings
+        # A process whose share of the batch is empty has no gradient of its own.
+        gradient = torch.zeros_like(table) if table.grad is None else table.grad
+        for parameter in (self.scale, self.log_doubt):
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         width = vectors.shape[1]
         of_vectors, of_bias, of_pulls = (
             gradient[:, :width],

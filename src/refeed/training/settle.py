@@ -1,6 +1,8 @@
 """Settings that say "auto", settled by the ratings."""
 
+from collections.abc import Mapping
 from itertools import islice
+from typing import Any
 
 import torch
 
@@ -45,7 +47,7 @@ def settled(
     if not isinstance(model, RidgeConfig):
         return config
     if model.width == "auto":
-        config = _with(config, width=_width(len(train)))
+        config = _with(config, {"width": _width(len(train))})
     if "auto" not in (model.prior_users, model.prior_vectors):
         return config
     start = _START * (len(train) / 100_000) ** _POWER
@@ -63,10 +65,10 @@ def _with_priors(config: Config, of_users: float) -> Config:
     model = config.model
     priors = {"prior_users": of_users, "prior_vectors": 2 * of_users}
     auto = {name: float(f"{value:.2g}") for name, value in priors.items() if getattr(model, name) == "auto"}
-    return _with(config, **auto)
+    return _with(config, auto)
 
 
-def _with(config: Config, **settings: float) -> Config:
+def _with(config: Config, settings: Mapping[str, Any]) -> Config:
     return config.model_copy(update={"model": config.model.model_copy(update=settings)})
 
 

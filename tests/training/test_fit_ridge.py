@@ -1,0 +1,169 @@
+"""The loop with the ridge autoencoder, and with ensembles: the same promises as for every network."""
+
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_fit import assert_same_run, finish, metrics_of, prepared, simulated, start
+
+from refeed.config import AutoencoderConfig, Config, RidgeConfig, TrainConfig, config_from_toml
+from refeed.errors import ConfigError
+from refeed.model.ensemble import Ensemble, RidgeEnsemble
+from refeed.model.intervals import Uncertain
+from refeed.model_folder import ModelFolder
+from refeed.ratings.pairs import align_to
+from refeed.training.fit import fit
+from refeed.training.progress import Reporter, reporting, silent
+
+RIDGE = RidgeConfig(width=4, prior_users=50.0, prior_vectors=100.0)
+
+
+def ridge_of(**train: object) -> Config:
+    settings = {"optimizer": "adam", "lr": 0.01, "batch": 16, "steps": 12, "schedule": "cosine", **train}
+    return Config(model=RIDGE, train=TrainConfig.model_validate(settings))
+
+
+def stopping_after(lines: int) -> Reporter:
+    """A reporter that breaks the training off when it has heard of so many epochs."""
+    heard: list[object] = []
+
+    class Stopping(type(silent)):  # type: ignore[misc]
+        def end_epoch(self, metrics: Mapping[str, int | float | None]) -> None:
+            heard.append(metrics)
+            if len(heard) > lines:
+                raise KeyboardInterrupt
+
+    stopping: Reporter = Stopping()
+    return stopping
+
+
+def test_steps_end_the_training_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
+    train, valid = simulated()  # 60 users: 4 batches an epoch
+    fit(train, valid, ridge_of(steps=6), tmp_path / "run")
+    lines = metrics_of(tmp_path / "run")
+    assert [line["epoch"] for line in lines] == [1, 2]
+    saved = torch.load(tmp_path / "run" / "resume.pt", weights_only=True)["state"]["model"]
+    assert int(saved["steps"]) == 6
+
+
+def test_a_ridge_autoencoder_stopped_and_resumed_equals_never_stopped(tmp_path: Path) -> None:
+    config = ridge_of(batch=1, steps=400, checkpoint_minutes=1e-6)
+    folder = prepared(tmp_path, config)
+    finish(start(folder, tmp_path / "whole", "start"))
+    killed = start(folder, tmp_path / "killed", "start")
+    while not (tmp_path / "killed" / "metrics.jsonl").exists():
+        assert killed.poll() is None, killed.communicate()[1]
+        time.sleep(0.001)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    finish(start(folder, tmp_path / "killed", "resume"))
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_two_processes_give_a_ridge_autoencoder_the_numbers_of_one(tmp_path: Path) -> None:
+    folder = prepared(tmp_path, ridge_of(precision="float64", batch=59))  # one process has no user at times
+    finish(start(folder, tmp_path / "one", "start"))
+    finish(start(folder, tmp_path / "two", "start", processes=2))
+    for one, two in zip(metrics_of(tmp_path / "one"), metrics_of(tmp_path / "two"), strict=True):
+        assert one == pytest.approx(two, abs=1e-10)
+    weights, others = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, others[name], rtol=0, atol=1e-10)
+
+
+def test_auto_is_settled_by_the_ratings_and_written_down(tmp_path: Path) -> None:
+    train, valid = simulated()
+    auto = Config(model=RidgeConfig(), train=ridge_of().train)
+    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+        fit(train, valid, auto, tmp_path / "run", reporter=reporter)
+    settled = config_from_toml((tmp_path / "run" / "config.toml").read_text(), where="test").model
+    assert isinstance(settled, RidgeConfig)
+    assert settled.width == 24
+    assert isinstance(settled.prior_users, float)
+    assert settled.prior_vectors == pytest.approx(2 * settled.prior_users, rel=0.05)
+    trials = [line for line in (tmp_path / "said.txt").read_text().splitlines() if line.startswith("trial")]
+    errors = {line.split("prior_users = ")[1].split(",")[0]: float(line.split()[-1]) for line in trials}
+    assert len(errors) >= 3
+    assert f"{settled.prior_users:.2g}" == min(errors, key=lambda prior: errors[prior])
+
+
+def test_what_is_given_is_not_chosen(tmp_path: Path) -> None:
+    train, valid = simulated()
+    model = RidgeConfig(prior_users=70.0, prior_vectors="auto", width=3)
+    for name, held_out in (("with", valid), ("without", None)):
+        fit(train, held_out, Config(model=model, train=ridge_of().train), tmp_path / name)
+        settled = ModelFolder.load(tmp_path / name).config.model
+        assert isinstance(settled, RidgeConfig)
+        assert (settled.width, settled.prior_users) == (3, 70.0)
+        assert isinstance(settled.prior_vectors, float)
+
+
+def test_a_resumed_training_takes_what_auto_came_to(tmp_path: Path) -> None:
+    train, valid = simulated()
+    auto = Config(model=RidgeConfig(), train=ridge_of(schedule="constant").train)
+    longer = auto.model_copy(update={"train": auto.train.model_copy(update={"steps": 16})})
+    fit(train, valid, auto, tmp_path / "run")
+    before = ModelFolder.load(tmp_path / "run").config.model
+    fit(train, valid, longer, tmp_path / "run", resume=True)
+    assert ModelFolder.load(tmp_path / "run").config.model == before
+    assert len(metrics_of(tmp_path / "run")) == 4
+    other = longer.model_copy(update={"model": RidgeConfig(width=7)})
+    with pytest.raises(ConfigError, match=r"model.width = 7 \(it was 24\)"):
+        fit(train, valid, other, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize(
+    "model", [RIDGE, AutoencoderConfig(encoder=[6], dropout=0.3)], ids=["ridge", "autoencoder"]
+)
+def test_an_ensemble_stopped_in_any_member_and_resumed_equals_never_stopped(
+    tmp_path: Path, model: RidgeConfig | AutoencoderConfig
+) -> None:
+    train, valid = simulated()
+    config = Config(model=model, train=ridge_of(steps=8, ensemble=3).train)  # 2 epochs a member
+    fit(train, valid, config, tmp_path / "whole")
+    for stopped in (1, 2, 3, 5):
+        run = tmp_path / f"stopped {stopped}"
+        with pytest.raises(KeyboardInterrupt):
+            fit(train, valid, config, run, reporter=stopping_after(stopped))
+        fit(train, valid, config, run, resume=True)
+        assert_same_run(tmp_path / "whole", run)
+
+
+def test_an_ensemble_is_the_mean_of_trainings_with_other_seeds(tmp_path: Path) -> None:
+    train, valid = simulated()
+    fit(train, valid, ridge_of(ensemble=3), tmp_path / "three")
+    fit(train, valid, ridge_of(), tmp_path / "one")
+    lines = metrics_of(tmp_path / "three")
+    assert [line["member"] for line in lines] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    together = ModelFolder.load(tmp_path / "three").model
+    assert isinstance(together, Ensemble)
+    users, items = np.arange(10), np.arange(10)
+    each = [member.predict(train, users, items) for member in together.each()]
+    np.testing.assert_allclose(together.predict(train, users, items), np.mean(each, axis=0))
+    alone = ModelFolder.load(tmp_path / "one").model.predict(train, users, items)
+    np.testing.assert_array_equal(each[0], alone)
+    assert not np.allclose(each[0], each[1])
+
+
+def test_quantiles_are_those_of_the_errors_on_validation(tmp_path: Path) -> None:
+    train, valid = simulated()
+    for name, ensemble in (("one", 1), ("two", 2)):
+        fit(train, valid, ridge_of(ensemble=ensemble), tmp_path / name)
+        model = ModelFolder.load(tmp_path / name).model
+        assert isinstance(model, RidgeEnsemble) == (ensemble == 2)
+        pairs = align_to(valid, train)
+        assert isinstance(model, Uncertain)
+        spreads = model.spreads(train, pairs.users, pairs.items)
+        errors = pairs.values - model.predict(train, pairs.users, pairs.items)
+        below = errors / spreads <= float(model.quantiles[99])
+        assert below.mean() == pytest.approx(0.5, abs=2 / len(pairs))
+
+
+def test_ensembles_of_models_that_are_not_trained_in_steps_are_refused() -> None:
+    with pytest.raises(ConfigError, match="ensemble = 2 is for the kinds autoencoder and ridge"):
+        config_from_toml('[model]\nkind = "bias"\n[train]\nensemble = 2\n', where="test")
