@@ -44,12 +44,16 @@ DROPOUT = 0.8
 class OurStep:
     """The step that refeed trains with."""
 
-    def __init__(self, refeeds: int, half: torch.dtype | None, *, output_activation: bool) -> None:
+    def __init__(
+        self, refeeds: int, half: torch.dtype | None, *, output_activation: bool, sparse: bool = False
+    ) -> None:
         config = AutoencoderConfig(encoder=WIDTHS, dropout=DROPOUT, output_activation=output_activation)
         self.model = Autoencoder(config, ITEMS, torch.Generator().manual_seed(0))
         self.model.operand_type = half
         self.train = TrainConfig(lr=1e-4, refeed=refeeds)
-        self.optimizer = make_optimizer(self.model.parameters(), self.train)
+        self.model.sparse_gradients = sparse
+        matrices = self.model.item_matrices if sparse else ()
+        self.optimizer = make_optimizer(self.model.parameters(), self.train, matrices)
         self.generator = torch.Generator()
 
     def step(self, ratings: Ratings, users: np.ndarray) -> None:
@@ -131,17 +135,16 @@ def main() -> None:
     results = [{"case": "dense step", "batch": 128, "refeeds": k, "ms_a_user": 1e3 * base[k]} for k in base]
     keep_freed_memory()  # as `refeed train` does
     print(f"bf16 for products: {takes_halves('auto', torch.device('cpu'))}")
-    for batch, (refeeds, linear), half in product(
-        (128, 1024, 4096), ((0, False), (1, False), (1, True)), (None, torch.bfloat16)
-    ):
+    cases = ((0, False, False), (0, False, True), (1, False, False), (1, True, False))
+    for batch, (refeeds, linear, sparse), half in product((128, 1024, 4096), cases, (None, torch.bfloat16)):
         if batch == 4096 and refeeds and not linear:
             continue  # users × items twice: what the collapsed re-feed is there to avoid
-        ours = OurStep(refeeds, half, output_activation=not linear)
+        ours = OurStep(refeeds, half, output_activation=not linear, sparse=sparse)
         spent = seconds(partial(ours.step, ratings, order[:batch]), options.repeats) / batch
         collapsed = collapses(ours.model, batch)
         results.append(
             {
-                "case": "ours, linear output" if linear else "ours",
+                "case": "ours, linear output" if linear else "ours, sparse updates" if sparse else "ours",
                 "products": "bf16" if half else "float32",
                 "batch": batch,
                 "refeeds": refeeds,
