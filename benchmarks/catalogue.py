@@ -6,7 +6,7 @@ Trains one epoch on ratings of Netflix's shape, without re-feeds, in a process o
 17,768, 100,000 and 1,000,000 items at the same ratings, and a quarter, half and all of the ratings at 100,000
 items. Prints the seconds of the epoch (its flush included), those of the whole training with its files, the
 processor's seconds of that in all threads, and the peak of the process's memory. Last, one JSON line. With
-`--plot`, draws the processor's seconds (needs matplotlib).
+`--plot`, draws the seconds of the epoch (needs matplotlib).
 """
 
 import argparse
@@ -66,8 +66,8 @@ def draw(by_items: list[dict[str, float]], by_ratings: list[dict[str, float]], p
     for axis, lines, key in zip(
         figure.subplots(1, 2), (by_items, by_ratings), ("items", "ratings"), strict=True
     ):
-        axis.plot([line[key] for line in lines], [line["cpu_s"] for line in lines], marker="o")
-        axis.set(xscale="log", xlabel=key, ylabel="processor seconds", ylim=(0, None))
+        axis.plot([line[key] for line in lines], [line["epoch_s"] for line in lines], marker="o")
+        axis.set(xscale="log", xlabel=key, ylabel="seconds an epoch", ylim=(0, None))
     figure.savefig(path, dpi=120)
 
 

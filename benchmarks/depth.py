@@ -3,10 +3,10 @@
     python benchmarks/depth.py --ratings 1000000 [--seeds 0] [--recipes …]
     python benchmarks/depth.py --split SPLIT
 
-On simulated Netflix of so many ratings (the last tenth by time is held out, half of it for validation), or on
-a split. The deep networks are `simple` with more layers: residuals of biases, inputs scaled by the root, hidden
-inputs. A blend is the least-squares combination of two models' predictions, fitted on validation. Prints
-validation and test RMSE (clipped), seconds, and one JSON line.
+On simulated Netflix of so many ratings (the last tenth by time is held out, half of it for validation), or
+on a split. The deep networks are `simple` with more layers: residuals of biases, inputs scaled by the root,
+hidden inputs. A blend is the least-squares combination of two models' predictions, fitted on validation.
+Prints validation and test RMSE (clipped), seconds, and one JSON line.
 """
 
 import argparse

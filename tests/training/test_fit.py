@@ -373,11 +373,14 @@ def test_two_processes_with_sparse_updates_give_the_numbers_of_one(tmp_path: Pat
 
 def test_the_path_of_updates_is_chosen_by_the_items_and_what_a_batch_touches() -> None:
     config = TrainConfig()
-    assert takes_sparse_path(config, 1_000_000, 0.02)
-    assert not takes_sparse_path(config, 1_000_000, 0.5)
-    assert not takes_sparse_path(config, 1_000, 0.02)
-    assert not takes_sparse_path(TrainConfig(refeed=1), 1_000_000, 0.02)
-    assert takes_sparse_path(TrainConfig(update_path="sparse"), 10, 1.0)
+    for compiled in (True, False):
+        assert takes_sparse_path(config, 1_000_000, 0.02, compiled=compiled)
+        assert not takes_sparse_path(config, 1_000_000, 0.5, compiled=compiled)
+        assert not takes_sparse_path(config, 1_000, 0.02, compiled=compiled)
+        assert not takes_sparse_path(TrainConfig(refeed=1), 1_000_000, 0.02, compiled=compiled)
+        assert takes_sparse_path(TrainConfig(update_path="sparse"), 10, 1.0, compiled=compiled)
+    assert takes_sparse_path(config, 17_768, 0.3, compiled=True)
+    assert not takes_sparse_path(config, 17_768, 0.3, compiled=False)
 
 
 @pytest.mark.parametrize("path", ["dense", "sparse"])

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from refeed import kernels
 from refeed.config import Config, RidgeConfig
 from refeed.kinds import build_member
 from refeed.model.autoencoder import Autoencoder
@@ -108,7 +109,10 @@ class AutoencoderLearner(nn.Module):
 
     def sparse_matrices(self, touched: float) -> Collection[nn.Parameter]:
         """The matrices with a row an item, where that is cheaper."""
-        self.model.sparse_gradients = takes_sparse_path(self._config, self.model.n_items, touched)
+        compiled = kernels.serves(self.model.item_in)
+        self.model.sparse_gradients = takes_sparse_path(
+            self._config, self.model.n_items, touched, compiled=compiled
+        )
         return self.model.item_matrices if self.model.sparse_gradients else ()
 
     def example(

@@ -12,22 +12,24 @@ from refeed.training.skipped import AdamW, Momentum, Rule
 
 __all__ = ["flush", "make_optimizer", "set_learning_rate", "takes_sparse_path"]
 
-# A sparse update costs a few times as much for a row, and some milliseconds, as a dense one
-# (benchmarks/catalogue.py).
-_SPARSE_ROWS, _SPARSE_SHARE = 20_000, 0.25
+# A sparse update costs more for a row than a dense one (benchmarks/step.py, catalogue.py): with the compiled
+# kernels about three times as much, else more.
+_SPARSE_LIMITS = {True: (10_000, 0.35), False: (20_000, 0.25)}  # compiled → least rows, largest share
 
 
-def takes_sparse_path(config: TrainConfig, items: int, touched: float) -> bool:
+def takes_sparse_path(config: TrainConfig, items: int, touched: float, *, compiled: bool) -> bool:
     """Whether the matrices with a row an item are updated sparsely.
 
     Args:
         config: may demand one or the other; re-feeds touch every row.
         items: how many rows these matrices have.
         touched: the share of them that a batch touches.
+        compiled: whether the compiled kernels serve these matrices.
     """
     if config.update_path != "auto" or config.refeed or config.l2 or config.optimizer == "adam":
         return config.update_path == "sparse"
-    return items > _SPARSE_ROWS and touched < _SPARSE_SHARE
+    rows, share = _SPARSE_LIMITS[compiled]
+    return items > rows and touched < share
 
 
 def make_optimizer(
