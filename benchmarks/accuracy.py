@@ -61,7 +61,7 @@ def run(split: Path, recipe: str, seed: int, out: Path) -> None:
         arrays = {"users": pairs.users, "predicted": clipped, "values": pairs.values}
         np.savez(out.with_suffix(f".{held_out}.npz"), allow_pickle=False, **arrays)
     numbers["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    numbers["config"] = folder.config.model_dump()
+    numbers["model"] = folder.config.model.model_dump()
     out.write_text(json.dumps(numbers) + "\n", encoding="utf-8")
 
 
