@@ -89,7 +89,7 @@ def test_auto_is_settled_by_the_ratings_and_written_down(tmp_path: Path) -> None
     trials = [line for line in (tmp_path / "said.txt").read_text().splitlines() if line.startswith("trial")]
     errors = {line.split("prior_users = ")[1].split(",")[0]: float(line.split()[-1]) for line in trials}
     assert len(errors) >= 3
-    assert f"{settled.prior_users:.2g}" == min(errors, key=lambda prior: errors[prior])
+    assert f"{settled.prior_users:g}" == min(errors, key=lambda prior: errors[prior])
 
 
 def test_what_is_given_is_not_chosen(tmp_path: Path) -> None:

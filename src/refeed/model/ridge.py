@@ -30,7 +30,7 @@ from refeed.model.padded import Padded, padded
 from refeed.model.posterior import Posterior, posterior
 from refeed.ratings.store import Ratings
 
-__all__ = ["RARE", "Places", "RidgeAutoencoder", "code_of"]
+__all__ = ["RARE", "Places", "RidgeAutoencoder", "code_of", "precision_of"]
 
 RARE = 5.0
 """Ratings added to an item's count where its uncertainty is taken from it."""
@@ -99,14 +99,19 @@ def code_of(places: Places, shrinkage: float, doubt: Float[Tensor, ""]) -> Poste
         shrinkage: λ.
         doubt: a.
     """
-    spread = doubt * (places.rareness * places.shown).sum(dim=1, keepdim=True)
-    width = places.vectors.shape[-1]
     return posterior(
         places.vectors * places.shown[..., None],
         places.residuals,
         pull=shrinkage * places.pulls.sum(dim=1),
-        precision=shrinkage + torch.cat([spread.expand(-1, width - 1), torch.zeros_like(spread)], dim=1),
+        precision=precision_of(places, shrinkage, doubt),
     )
+
+
+def precision_of(places: Places, shrinkage: float, doubt: Float[Tensor, ""]) -> Float[Tensor, "users width"]:
+    """λ + a Σ_j 1/(n_j + 5) for all but the bias, and λ for that (arguments as of `code_of`)."""
+    spread = doubt * (places.rareness * places.shown).sum(dim=1, keepdim=True)
+    width = places.vectors.shape[-1]
+    return shrinkage + torch.cat([spread.expand(-1, width - 1), torch.zeros_like(spread)], dim=1)
 
 
 class RidgeAutoencoder(nn.Module):

@@ -26,7 +26,7 @@ from refeed.config import Config, RidgeConfig
 from refeed.model.intervals import quantiles
 from refeed.model.padded import Padded, padded
 from refeed.model.posterior import leave_one_out
-from refeed.model.ridge import RARE, Places, RidgeAutoencoder, code_of
+from refeed.model.ridge import RARE, Places, RidgeAutoencoder, precision_of
 from refeed.ratings.store import Ratings
 from refeed.training.incidence import Incidence
 from refeed.training.runtime import Runtime
@@ -228,11 +228,14 @@ class RidgeLearner(nn.Module):
             rareness=self._rareness[example.distinct],
         )
         shrinkage = self.config.shrinkage
-        code = code_of(places, shrinkage, self.log_doubt.exp())
-        predicted, leverages = leave_one_out(
-            code, places.vectors, places.residuals, places.shown, shrinkage * places.pulls
+        errors, leverages = leave_one_out(
+            places.vectors,
+            places.residuals,
+            shrinkage * places.pulls,
+            precision_of(places, shrinkage, self.log_doubt.exp()),
+            places.shown,
         )
-        return (places.residuals - predicted) * torch.from_numpy(block.rated).to(table), leverages
+        return errors * torch.from_numpy(block.rated).to(table), leverages
 
     def _wait(self, example: RidgeExample, of_sums: Float[Tensor, "distinct width"]) -> None:
         """Add a batch's gradient of the sums to what F's next update is made of, and make it if it is due."""

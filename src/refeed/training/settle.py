@@ -61,11 +61,16 @@ def _width(ratings: int) -> int:
 
 
 def _with_priors(config: Config, of_users: float) -> Config:
-    """Two significant digits will do. What a config gives stays as it is given."""
+    """What a config gives stays as it is given."""
     model = config.model
     priors = {"prior_users": of_users, "prior_vectors": 2 * of_users}
-    auto = {name: float(f"{value:.2g}") for name, value in priors.items() if getattr(model, name) == "auto"}
+    auto = {name: _round(value) for name, value in priors.items() if getattr(model, name) == "auto"}
     return _with(config, auto)
+
+
+def _round(prior: float) -> float:
+    """Two significant digits."""
+    return float(f"{prior:.2g}")
 
 
 def _with(config: Config, settings: Mapping[str, Any]) -> Config:
@@ -86,7 +91,7 @@ def _best_prior(
             tried = _with_priors(config, prior)
             predicted = _trained(tried, train, runtime).predict(train, held_out.users, held_out.items)
             errors[prior] = rmse(clipped(predicted, train.scale), held_out.values)
-            reporter.say(f"trial: model.prior_users = {prior:.2g}, validation RMSE {errors[prior]:.4f}")
+            reporter.say(f"trial: model.prior_users = {_round(prior):g}, validation RMSE {errors[prior]:.4f}")
         return errors[prior]
 
     factor = _FACTOR if error(start * _FACTOR) < error(start) else 1 / _FACTOR
