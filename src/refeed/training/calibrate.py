@@ -9,9 +9,12 @@ from refeed.ratings.store import Ratings
 
 __all__ = ["calibrate"]
 
+_ENOUGH = 20_000
+"""Ratings: by chance alone the coverage of a 95 % interval is off by 0.15 points, one standard deviation."""
+
 
 def calibrate(model: Uncertain, train: Ratings, held_out: Aligned | None) -> None:
-    """Set the model's quantiles from the validation ratings; without these they stay what the training set.
+    """Set the model's quantiles from (some of) the validation ratings; without these they stay what the training set.
 
     Args:
         model: trained.
@@ -20,6 +23,8 @@ def calibrate(model: Uncertain, train: Ratings, held_out: Aligned | None) -> Non
     """
     if held_out is None:
         return
-    errors = held_out.values - model.predict(train, held_out.users, held_out.items)
-    found = quantiles(errors.astype(np.float64), model.spreads(train, held_out.users, held_out.items))
+    some = np.random.default_rng(0).permutation(len(held_out))[:_ENOUGH]
+    users, items = held_out.users[some], held_out.items[some]
+    errors = held_out.values[some] - model.predict(train, users, items)
+    found = quantiles(errors.astype(np.float64), model.spreads(train, users, items))
     model.quantiles.copy_(torch.from_numpy(found))
