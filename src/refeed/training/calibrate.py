@@ -14,7 +14,7 @@ _ENOUGH = 20_000
 
 
 def calibrate(model: Uncertain, train: Ratings, held_out: Aligned | None) -> None:
-    """Set the model's quantiles from (some of) the validation ratings; without these they stay what the training set.
+    """Set the quantiles from (some of) the validation ratings; without these they stay what the training set.
 
     Args:
         model: trained.
