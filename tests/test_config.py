@@ -137,6 +137,12 @@ def test_settings_that_mean_nothing_to_a_ridge_autoencoder_are_refused_together(
         load_recipe("default", ["train.refeed=1", "train.weight_decay=0.1", "train.input_dropout=0.5"])
 
 
+@pytest.mark.parametrize("setting", ["train.optimizer=adam", "train.l2=1.0"])
+def test_sparse_updates_are_refused_where_they_would_not_be_the_dense_ones(setting: str) -> None:
+    with pytest.raises(ConfigError, match="update_path = sparse is for the optimizers sgd and adamw"):
+        load_recipe("mean", [setting, "train.update_path=sparse"])
+
+
 def test_l2_beside_the_loss_is_refused_for_adamw_whose_decay_is_none_of_the_loss() -> None:
     with pytest.raises(ConfigError, match="train: l2 is part of the loss"):
         load_recipe("simple", ["train.l2=1.0"])

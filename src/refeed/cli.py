@@ -34,6 +34,14 @@ app = typer.Typer(
 Run = Annotated[
     Path, typer.Argument(metavar="RUN", help="A model folder, as train wrote it.", show_default=False)
 ]
+UserId = Annotated[str | None, typer.Option(metavar="ID", help="A user of the training ratings.")]
+Rate = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ITEM=VALUE", help="A rating of anyone's, by id or title; repeatable."),
+]
+History = Annotated[
+    Path | None, typer.Option(help="Anyone's ratings: a table with the columns item and rating.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout and nothing else.")]
 Seed = Annotated[int, typer.Option(help="Of everything random; the same seed gives the same numbers.")]
 
@@ -284,14 +292,9 @@ def predict(
 def recommend(
     run: Run,
     *,
-    user: Annotated[str | None, typer.Option(metavar="ID", help="A user of the training ratings.")] = None,
-    rate: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ITEM=VALUE", help="A rating of anyone's, by id or title; repeatable."),
-    ] = None,
-    history: Annotated[
-        Path | None, typer.Option(help="Anyone's ratings: a table with the columns item and rating.")
-    ] = None,
+    user: UserId = None,
+    rate: Rate = None,
+    history: History = None,
     k: Annotated[int, typer.Option("-k", help="How many items.")] = 10,
     include_seen: Annotated[bool, typer.Option("--include-seen", help="Also items that are rated.")] = False,
     only: Annotated[
@@ -310,11 +313,9 @@ def recommend(
 
     The list is ranked by the predicted rating, shrunk by how many ratings an item has.
     """
-    from refeed.inputs import parse_ratings, read_history
     from refeed.recommender import Recommender
 
-    _check_one(required=True, user=user, rate=rate or None, history=history)
-    who = user if user is not None else read_history(history) if history else parse_ratings(rate or [])
+    who = _person(user, rate, history)
     lines = Recommender.load(run).recommend(
         who,
         k,
@@ -334,23 +335,16 @@ def explain(
     run: Run,
     item: Annotated[str, typer.Argument(metavar="ITEM", help="An id or a title.", show_default=False)],
     *,
-    user: Annotated[str | None, typer.Option(metavar="ID", help="A user of the training ratings.")] = None,
-    rate: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ITEM=VALUE", help="A rating of anyone's, by id or title; repeatable."),
-    ] = None,
-    history: Annotated[
-        Path | None, typer.Option(help="Anyone's ratings: a table with the columns item and rating.")
-    ] = None,
-    k: Annotated[int, typer.Option("-k", help="How many ratings to show; the rest is one line.")] = 10,
+    user: UserId = None,
+    rate: Rate = None,
+    history: History = None,
+    k: Annotated[int, typer.Option("-k", min=0, help="How many ratings to show; the rest is one line.")] = 10,
     as_json: AsJson = False,
 ) -> None:
     """Say why a prediction is what it is: the item's level, and what each rating of the person adds."""
-    from refeed.inputs import parse_ratings, read_history
     from refeed.recommender import Recommender
 
-    _check_one(required=True, user=user, rate=rate or None, history=history)
-    who = user if user is not None else read_history(history) if history else parse_ratings(rate or [])
+    who = _person(user, rate, history)
     explanation = Recommender.load(run).explain(who, item)
     if as_json:
         _print_json(asdict(explanation))
@@ -505,6 +499,16 @@ def _opened(path: Path) -> "Ratings":
     if duplicates and not is_store(path):  # a store's were reported when it was made
         typer.echo(f"{path}: {duplicates:,} rows left out, as a later one rates the same item", err=True)
     return ratings
+
+
+def _person(user: str | None, rate: list[str] | None, history: Path | None) -> str | dict[str, float]:
+    """Who is asked about: a user by id, or anyone by their ratings."""
+    from refeed.inputs import parse_ratings, read_history
+
+    _check_one(required=True, user=user, rate=rate or None, history=history)
+    if user is not None:
+        return user
+    return read_history(history) if history else parse_ratings(rate or [])
 
 
 def _check_one(*, required: bool = False, **options: object) -> None:

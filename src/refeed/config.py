@@ -268,6 +268,10 @@ class Config(_Strict):
     def _sparse_has_no_refeeds(self) -> "Config":
         if self.train.update_path == "sparse" and self.train.refeed:
             raise ValueError("update_path = sparse needs train.refeed = 0, as a re-feed touches every item")
+        if self.train.update_path == "sparse" and (self.train.optimizer == "adam" or self.train.l2):
+            raise ValueError(
+                "update_path = sparse is for the optimizers sgd and adamw, without l2; leave it out"
+            )
         return self
 
     def to_toml(self) -> str:

@@ -170,13 +170,7 @@ class Recommender:
             matrix = self.folder.model.predict_all(histories, users).astype(np.float64)
             return self._clipped(matrix[0] if one else matrix, clip=clip)
         positions = self.catalogue.positions([items] if isinstance(items, str) else items)
-        if one:
-            users = np.repeat(users, len(positions))
-        elif isinstance(items, str) or len(users) != len(positions):
-            raise DataError(
-                f"{len(users)} users and {len(positions)} items: a sequence of users needs as many items, "
-                "for it is read as pairs"
-            )
+        users = _paired(users, positions, one=one, single=isinstance(items, str))
         ratings = self._clipped(self.folder.model.predict(histories, users, positions), clip=clip)
         return float(ratings[0]) if isinstance(items, str) else ratings
 
@@ -264,7 +258,7 @@ class Recommender:
         return Explanation.of(self.item_ids[int(position)], self.catalogue.title(int(position)), level, parts)
 
     def intervals(
-        self, who: User | Sequence[User], items: Sequence[str], coverage: float, *, clip: bool = True
+        self, who: User | Sequence[User], items: str | Sequence[str], coverage: float, *, clip: bool = True
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Where a share of such ratings lies: the lower and the upper ends, `[pairs]` each.
 
@@ -273,7 +267,7 @@ class Recommender:
 
         Args:
             who: a user and their items, or a sequence of users as long as the items, read as pairs.
-            items: raw ids or titles.
+            items: raw ids or titles; one, or a sequence.
             coverage: the share, from 0.01 to 0.99.
             clip: keep within the scale of the training ratings.
 
@@ -284,14 +278,8 @@ class Recommender:
         """
         model = self._uncertain()
         histories, users = self._histories([who] if isinstance(who, str | Mapping) else who)
-        positions = self.catalogue.positions(items)
-        if isinstance(who, str | Mapping):
-            users = np.repeat(users, len(positions))
-        if len(users) != len(positions):
-            raise DataError(
-                f"{len(users)} users and {len(positions)} items: a sequence of users needs as many items, "
-                "for it is read as pairs"
-            )
+        positions = self.catalogue.positions([items] if isinstance(items, str) else items)
+        users = _paired(users, positions, one=isinstance(who, str | Mapping))
         predictions = model.predict(histories, users, positions)
         low, high = interval(model, predictions, model.spreads(histories, users, positions), coverage)
         return self._clipped(low, clip=clip), self._clipped(high, clip=clip)
@@ -412,6 +400,24 @@ class Recommender:
         low, high = self.folder.scale
         values = [_checked(name, rating, low, high) for name, rating in ratings.items()]
         return items, np.array(values, dtype=np.float32)
+
+
+def _paired(
+    users: Int64[np.ndarray, " users"],
+    items: Int64[np.ndarray, " items"],
+    *,
+    one: bool,
+    single: bool = False,
+) -> Int64[np.ndarray, " items"]:
+    """A user for each item: the only one for all, or as many as there are items."""
+    if one:
+        return np.repeat(users, len(items))
+    if single or len(users) != len(items):
+        raise DataError(
+            f"{len(users)} users and {len(items)} items: a sequence of users needs as many items, "
+            "for it is read as pairs"
+        )
+    return users
 
 
 def _unknown_users(unknown: list[str], known: Ids) -> str:

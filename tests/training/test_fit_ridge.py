@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from test_fit import assert_same_run, finish, metrics_of, prepared, simulated, start
 
 from refeed.config import AutoencoderConfig, Config, RidgeConfig, TrainConfig, config_from_toml
-from refeed.errors import ConfigError
+from refeed.errors import ConfigError, TrainingDivergedError
 from refeed.model.ensemble import Ensemble, RidgeEnsemble
 from refeed.model.intervals import Uncertain
 from refeed.model_folder import ModelFolder
@@ -63,6 +63,31 @@ def test_a_ridge_autoencoder_stopped_and_resumed_equals_never_stopped(tmp_path: 
     killed.communicate()
     finish(start(folder, tmp_path / "killed", "resume"))
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_stopped_after_the_very_last_step_it_goes_on_to_no_further_one(tmp_path: Path) -> None:
+    train, valid = simulated()  # 60 users: 4 batches an epoch
+    fit(train, valid, ridge_of(steps=6), tmp_path / "whole")
+    config = ridge_of(steps=6, checkpoint_minutes=1e-9)
+    heard: list[float] = []
+
+    class Stopping(type(silent)):  # type: ignore[misc]
+        def advance(self, users: int, loss: float) -> None:  # noqa: ARG002
+            heard.append(loss)
+            if len(heard) == 6:
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(train, valid, config, tmp_path / "stopped", reporter=Stopping())
+    assert not (tmp_path / "stopped" / "metrics.jsonl").read_text().count("\n") > 1
+    fit(train, valid, config, tmp_path / "stopped", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_a_ridge_autoencoder_that_diverges_ends_as_an_error_of_the_training(tmp_path: Path) -> None:
+    train, valid = simulated()
+    with pytest.raises(TrainingDivergedError, match="a smaller rate"):
+        fit(train, valid, ridge_of(lr=1e18, schedule="constant"), tmp_path / "run")
 
 
 def test_two_processes_give_a_ridge_autoencoder_the_numbers_of_one(tmp_path: Path) -> None:

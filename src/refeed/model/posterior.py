@@ -55,7 +55,10 @@ def posterior(
     """
     moments = vectors.transpose(1, 2) @ vectors
     moments.diagonal(dim1=1, dim2=2).add_(precision)
-    covariance = torch.cholesky_inverse(torch.linalg.cholesky(moments.double())).to(vectors.dtype)
+    factors, failed = torch.linalg.cholesky_ex(moments.double())
+    # A training that diverges must end as one: with a loss that is none, not with an error of the solver.
+    factors = factors.masked_fill((failed != 0)[:, None, None], torch.nan)
+    covariance = torch.cholesky_inverse(factors).to(vectors.dtype)
     right = _over_places(vectors, values) + pull
     return Posterior(_times(covariance, right), covariance)
 

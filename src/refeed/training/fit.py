@@ -234,6 +234,8 @@ def _train_epoch(
     saved = started = time.perf_counter()
     learner.train()
     for share in batches.epoch(place.epoch, place.batch):
+        if config.steps is not None and _done(place, len(batches)) >= config.steps:
+            break
         rate = _rate(config, batches, place.epoch, share.number)
         set_learning_rate(optimizer, rate)
         # Drawn from the place alone, so that a resumed training goes on with the same numbers.
@@ -248,8 +250,6 @@ def _train_epoch(
         run.reporter.advance(share.total, loss)
         if runtime.total(int(stop())):
             return False
-        if config.steps is not None and _done(place, len(batches)) >= config.steps:
-            break
         if now - saved > 60 * config.checkpoint_minutes and runtime.rank == 0:
             save_checkpoint(run.out / "resume.pt", learner, optimizer, place)
             saved = time.perf_counter()
@@ -272,7 +272,9 @@ def _checked(run: _Run, losses: list[torch.Tensor], share: Share[Any], epoch: in
         f"a smaller rate (--set train.lr={rate / 5:.2g})",
         "a warm-up (--set train.warmup=500)" if not config.warmup else "",
         "no re-feeding (--set train.refeed=0)" if config.refeed else "",
-        "ratings on a smaller scale, or residuals (--set 'model.target=\"residual\"')",
+        "ratings on a smaller scale, or residuals (--set 'model.target=\"residual\"')"
+        if isinstance(run.config.model, AutoencoderConfig)
+        else "",
     ]
     raise TrainingDivergedError(
         f"the loss became {together[0]:g} in epoch {epoch + 1}, batch {share.number + 1}, at learning rate "
