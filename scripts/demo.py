@@ -2,7 +2,7 @@
 
     .venv/bin/python scripts/demo.py [--epochs N]
 
-What it makes lies in demo-output/ (which it replaces). It takes about a minute on two cores.
+What it makes lies in demo-output/ (which it replaces). It takes about two minutes on two cores.
 """
 
 import argparse
@@ -155,7 +155,8 @@ def measure(runs: Mapping[str, Path], test: Ratings) -> None:
     print(
         "Lower is better; in brackets are 95 % intervals over people (1,000 draws of people). The paper's\n"
         "net was made for a hundred million ratings and starts from nothing; the biases are two averages a\n"
-        "rating, and hard to beat on a hundred thousand ratings. The default recipe starts from them."
+        "rating, and hard to beat on a hundred thousand ratings. The default recipe is another autoencoder,\n"
+        "whose code is found in closed form."
     )
 
 
