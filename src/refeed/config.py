@@ -106,11 +106,13 @@ class RidgeConfig(_Strict):
         shrinkage: λ, the precision of the code's prior against that of a rating.
         hidden: share of the ratings that the code does not see, drawn anew in every step.
         noise: deviation of the noise that item vectors are multiplied by in every step.
-        prior_vectors: precision of the items' vectors V; "auto": twice that of F.
-        prior_users: precision of what users add to the items they rated, F; "auto": chosen on the validation
-            ratings; without these, or with very many ratings, by the number of ratings.
+        prior_vectors: precision of the items' vectors V; "auto": chosen on the validation ratings; without
+            these, or with very many ratings, by the number of ratings.
+        prior_users: precision of what users add to the items they rated, F; "auto": likewise.
         prior_pulls: precision of what having rated an item says of a user, Y.
         prior_bias: precision of the items' biases.
+        drift: days over which the past of an item's level counts for its future; 0: its past counts alike,
+            however long ago; "auto": chosen on the validation ratings, 0 without these or without times.
     """
 
     kind: Literal["ridge"] = "ridge"
@@ -122,6 +124,7 @@ class RidgeConfig(_Strict):
     prior_users: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     prior_pulls: Annotated[float, Field(ge=0)] = 3.0
     prior_bias: Annotated[float, Field(ge=0)] = 10.0
+    drift: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
 
 
 class BiasConfig(_Strict):

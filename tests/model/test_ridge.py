@@ -1,5 +1,6 @@
 """The ridge autoencoder at work, against the formulas written out for one user at a time."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def model(histories: Ratings) -> RidgeAutoencoder:
     """Of random parameters, in float64."""
     model = RidgeAutoencoder(RidgeConfig(width=WIDTH, shrinkage=SHRINKAGE), ITEMS).double()
     random = torch.Generator().manual_seed(0)
-    for buffer in (model.vectors, model.bias, model.pulls):
+    for buffer in (model.vectors, model.bias, model.drift, model.pulls):
         buffer.copy_(torch.randn(buffer.shape, generator=random, dtype=torch.float64))
     model.mean.fill_(3.2)
     model.deviation.fill_(1.1)
@@ -58,7 +59,8 @@ def by_hand(model: RidgeAutoencoder, histories: Ratings, user: int) -> tuple[Any
         right += x[item] * ((value - 3.2) / 1.1 - bias[item])
         right += SHRINKAGE * pulls[item] / np.sqrt(len(items))
     inverse = np.linalg.inv(matrix)
-    return 3.2 + 1.1 * (bias + x @ inverse @ right), inverse, x
+    levels = bias + model.drift.numpy()
+    return 3.2 + 1.1 * (levels + x @ inverse @ right), inverse, x
 
 
 def test_predictions_are_the_formulas(model: RidgeAutoencoder, histories: Ratings) -> None:
@@ -71,7 +73,7 @@ def test_predictions_are_the_formulas(model: RidgeAutoencoder, histories: Rating
 
 
 def test_somebody_without_ratings_gets_the_items_levels(model: RidgeAutoencoder, histories: Ratings) -> None:
-    levels = 3.2 + 1.1 * model.bias.numpy()
+    levels = 3.2 + 1.1 * (model.bias + model.drift).numpy()
     np.testing.assert_allclose(
         model.predict(histories, np.full(ITEMS, SILENT), np.arange(ITEMS)), levels, atol=1e-12
     )
@@ -123,3 +125,20 @@ def test_a_part_is_what_its_rating_adds(model: RidgeAutoencoder, histories: Rati
         histories, np.array([user]), np.array([item])
     )
     assert (after - before)[place] == pytest.approx(gained[0], abs=1e-10)
+
+
+def test_leave_one_out_errors_are_those_of_histories_without_the_rating(
+    model: RidgeAutoencoder, histories: Ratings
+) -> None:
+    model = copy.deepcopy(model)
+    model.doubt.zero_()  # the precision of the prior stays that of the whole history
+    errors = model.leave_one_out(histories)
+    drift = 1.1 * model.drift.numpy()
+    for at in range(len(histories)):
+        user, item = histories.users[[at]].astype(np.int64), histories.items[[at]].astype(np.int64)
+        without = copy.deepcopy(model)
+        count = histories.user_counts[user[0]]
+        without.pulls *= np.sqrt((count - 1) / count)  # the others keep the weight that they had
+        predicted = without.predict(histories.select(np.arange(len(histories)) != at), user, item)
+        expected = histories.values[at] - (predicted[0] - drift[item[0]])
+        assert errors[at] == pytest.approx(expected, abs=1e-6)  # ratings are float32

@@ -6,11 +6,12 @@ Encoder and decoder are one set of item vectors. With ratings standardised, r = 
     m   = n_u^-½ Σ_j Y_j                            the prior of the code, from which items were rated at all
     A   = λ I + Σ_j x_j x_jᵀ + a Σ_j 1/(n_j + 5) I₀  rarely rated items say less (I₀: all but the bias)
     z   = A⁻¹ ( Σ_j x_j (r_j − b_j) + λ m )         the code: ridge regression of the ratings on the vectors
-    r̂_i = b_i + x_iᵀ z
+    r̂_i = b_i + d_i + x_iᵀ z
 
 with sums over the user's n_u rated items j, which n_j users rated in training. How v, b, Y, s and a are
-learned is `training/ridge.py`. As z is linear in the ratings, a prediction is a sum of one part for each of
-them (`explain`); and as it is a posterior mean, it comes with a spread (`spreads`).
+learned is `training/ridge.py`; how far an item has moved since, d, is `training/drift.py`. As z is linear in
+the ratings, a prediction is a sum of one part for each of them (`explain`); and as it is a posterior mean, it
+comes with a spread (`spreads`).
 """
 
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from torch.nn.functional import embedding
 from refeed.config import RidgeConfig
 from refeed.model.intervals import LEVELS
 from refeed.model.padded import Padded, padded
-from refeed.model.posterior import Posterior, posterior
+from refeed.model.posterior import Posterior, leave_one_out, posterior
 from refeed.ratings.store import Ratings
 
 __all__ = ["RARE", "Places", "RidgeAutoencoder", "code_of", "precision_of"]
@@ -128,6 +129,7 @@ class RidgeAutoencoder(nn.Module):
     deviation: Tensor
     vectors: Tensor
     bias: Tensor
+    drift: Tensor
     pulls: Tensor
     scale: Tensor
     doubt: Tensor
@@ -144,6 +146,7 @@ class RidgeAutoencoder(nn.Module):
         self.register_buffer("deviation", torch.ones((), dtype=torch.float64))
         self.register_buffer("vectors", torch.zeros(n_items, config.width))
         self.register_buffer("bias", torch.zeros(n_items))
+        self.register_buffer("drift", torch.zeros(n_items))
         self.register_buffer("pulls", torch.zeros(n_items, config.width + 1))
         self.register_buffer("scale", torch.zeros(()))
         self.register_buffer("doubt", torch.zeros(()))
@@ -180,6 +183,10 @@ class RidgeAutoencoder(nn.Module):
         """x_i of all items."""
         return torch.cat([self.vectors, self.scale.expand(self.n_items, 1)], dim=1)
 
+    def levels(self) -> Float[Tensor, " items"]:
+        """What is predicted of somebody who is unknown, standardised: b_i + d_i."""
+        return self.bias + self.drift
+
     # ------------------------------------------------------------------ predictions
 
     @torch.no_grad()
@@ -187,9 +194,9 @@ class RidgeAutoencoder(nn.Module):
         self, histories: Ratings, users: Int64[np.ndarray, " pairs"], items: Int64[np.ndarray, " pairs"]
     ) -> Float64[np.ndarray, " pairs"]:
         """The predicted rating of each pair (see `Model`); costs what the histories and the pairs cost."""
-        predicted = np.empty(len(users))
+        predicted, levels = np.empty(len(users)), self.levels()
         for pairs, code, rows, vectors in self._by_code(histories, users, items):
-            products = (vectors * code.mean[rows]).sum(dim=1) + self.bias[torch.from_numpy(items[pairs])]
+            products = (vectors * code.mean[rows]).sum(dim=1) + levels[torch.from_numpy(items[pairs])]
             predicted[pairs] = products.cpu().double().numpy()
         ratings: Float64[np.ndarray, " pairs"] = predicted * float(self.deviation) + float(self.mean)
         return ratings
@@ -241,10 +248,31 @@ class RidgeAutoencoder(nn.Module):
     ) -> Iterator[Float32[Tensor, "block items"]]:
         """The rows of `predict_all`, `size` users at a time (see `InBlocks`)."""
         deviation, decoder = float(self.deviation), self._decoder().t()
-        level = self.bias * deviation + float(self.mean)
+        level = self.levels() * deviation + float(self.mean)
         for first in range(0, len(users), size):
             code = self.codes(histories, users[first : first + size]).mean
             yield torch.addmm(level, code, decoder, alpha=deviation).float()
+
+    @torch.no_grad()
+    def leave_one_out(self, histories: Ratings) -> Float64[np.ndarray, " ratings"]:
+        """How far each rating lies above what its user's others predict, in units of ratings.
+
+        Items are as they were, d left out; the prior keeps its precision, and the other ratings their weights
+        n_u^-½ in its mean m.
+        """
+        errors = np.zeros(len(histories))
+        for block in padded(histories.indptr):
+            places = self._places(block, histories.items, histories.values)
+            shrinkage = self.config.shrinkage
+            of_block, _ = leave_one_out(
+                places.vectors,
+                places.residuals,
+                shrinkage * places.pulls,
+                precision_of(places, shrinkage, self.doubt),
+                places.shown,
+            )
+            errors[block.places[block.rated]] = of_block.cpu().numpy()[block.rated]
+        return errors * float(self.deviation)
 
     def item_vectors(self) -> Float32[np.ndarray, "items width"]:
         """v_i of each item."""
@@ -263,7 +291,7 @@ class RidgeAutoencoder(nn.Module):
         and what it says that the user rated the item at all.
         """
         indptr, items, values = histories.rows(np.array([user]))
-        level = float(self.bias[item]) * float(self.deviation) + float(self.mean)
+        level = float(self.levels()[item]) * float(self.deviation) + float(self.mean)
         (block,) = padded(indptr, entries=max(len(items), 1))
         places = self._places(block, items, values)
         code = code_of(places, self.config.shrinkage, self.doubt)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from refeed.kinds import build_model
 from refeed.model.ensemble import Ensemble, ensemble_of
 from refeed.model.interface import Model, predict_pairs
 from refeed.model.intervals import Uncertain
+from refeed.model.ridge import RidgeAutoencoder
 from refeed.model_folder import (
     ModelFolder,
     binding,
@@ -34,6 +35,7 @@ from refeed.ratings.store import Ratings
 from refeed.training.batches import Batches
 from refeed.training.calibrate import calibrate
 from refeed.training.checkpoint import Place, load_checkpoint, place_of, save_checkpoint
+from refeed.training.drift import carry_forward
 from refeed.training.learner import AutoencoderLearner, make_learner
 from refeed.training.machine import choose_paths
 from refeed.training.optimizer import flush, make_optimizer, set_learning_rate
@@ -179,20 +181,39 @@ def _train_members(run: _Run, valid: Ratings | None, *, resume: bool) -> None:
     while True:
         place = _train(run, place, valid, resume=resume)
         run.runtime.wait()  # until the weights are written
+        _carry_forward(run, place)
         if place.member + 1 == run.config.train.ensemble:
             return
         run.members[:] = _trained_members(run, place.member + 1)
         place = Place(member=place.member + 1, metrics=place.metrics)
 
 
-def _trained_members(run: _Run, count: int) -> list[Model]:
-    """The first members of an ensemble, each at its best, from the model folder."""
+def _trained_members(run: _Run, count: int, weights: Literal["model", "last"] = "model") -> list[Model]:
+    """The first members of an ensemble, or the only one, each at its best, from the model folder."""
     if not count:
         return []
-    ensemble = ModelFolder.load(run.out).model
-    if not isinstance(ensemble, Ensemble):
-        raise TypeError(f"{run.out} holds no ensemble")
-    return ensemble.to(run.runtime.device).each()[:count]
+    model = ModelFolder.load(run.out, weights).model
+    model.to(run.runtime.device)  # type: ignore[attr-defined]  # models are modules, too
+    return model.each()[:count] if isinstance(model, Ensemble) else [model]
+
+
+def _carry_forward(run: _Run, place: Place) -> None:
+    """How far items have moved, once a ridge autoencoder is trained (`training/drift.py`)."""
+    if not isinstance(run.config.model, RidgeConfig):
+        return
+    best_is_last = place.best_epoch == place.epoch
+    names: list[Literal["model", "last"]] = ["model"] if best_is_last else ["last", "model"]
+    for weights in names:
+        model = _trained_members(run, place.member + 1, weights)[-1]
+        if not isinstance(model, RidgeAutoencoder):
+            raise TypeError(f"{run.out} holds no ridge autoencoder")
+        said = carry_forward(model, run.train, run.held_out, run.config.model)
+        run.save(weights, model)
+    if best_is_last:
+        run.keep("model", "last")
+    run.runtime.wait()
+    if said:
+        run.reporter.say(said)
 
 
 def _train(run: _Run, place: Place, valid: Ratings | None, *, resume: bool) -> Place:

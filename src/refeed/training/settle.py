@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from refeed.config import Config, RidgeConfig
+from refeed.errors import ConfigError
 from refeed.evaluation.metrics import clipped, rmse
 from refeed.model.interface import Model
 from refeed.ratings.pairs import Aligned
@@ -26,6 +27,7 @@ SETTLED = ("width", "prior_vectors", "prior_users")
 _START, _POWER = 500.0, 0.5
 """The prior of 100,000 ratings, and how it grows with them: found on ratings of several sizes."""
 
+_RATIO = 2.0  # of the prior of V to that of F: found likewise
 _FACTOR = 3.0  # between the priors that are tried
 _MOST = 5_000_000  # ratings up to which priors are tried: with more of them a trial takes too long
 _HARDLY = 1e-4  # a prior that is better by no more than this part of the error ends the walk
@@ -42,28 +44,36 @@ def settled(
         held_out: the validation ratings, on which the priors are chosen.
         runtime: where to compute; all processes come to the same result.
         reporter: hears about the trials.
+
+    Raises:
+        ConfigError: drift is asked for, and the ratings have no times.
     """
     model = config.model
     if not isinstance(model, RidgeConfig):
         return config
+    if model.drift not in ("auto", 0) and train.times is None:
+        raise ConfigError(
+            f"model.drift = {model.drift:g} needs the times of the ratings, and these have none; "
+            "prepare them with times, or leave it out"
+        )
     if model.width == "auto":
         config = _with(config, {"width": _width(len(train))})
     if "auto" not in (model.prior_users, model.prior_vectors):
         return config
     start = _START * (len(train) / 100_000) ** _POWER
     if held_out is None or len(train) > _MOST:
-        return _with_priors(config, start)
-    return _with_priors(config, _best_prior(config, start, train, held_out, runtime, reporter))
+        return _with_priors(config, start, _RATIO * start)
+    return _with_best_priors(config, start, train, held_out, runtime, reporter)
 
 
 def _width(ratings: int) -> int:
     return 24 if ratings < 200_000 else 32 if ratings < 600_000 else 48
 
 
-def _with_priors(config: Config, of_users: float) -> Config:
+def _with_priors(config: Config, of_users: float, of_vectors: float) -> Config:
     """What a config gives stays as it is given."""
     model = config.model
-    priors = {"prior_users": of_users, "prior_vectors": 2 * of_users}
+    priors = {"prior_users": of_users, "prior_vectors": of_vectors}
     auto = {name: _round(value) for name, value in priors.items() if getattr(model, name) == "auto"}
     return _with(config, auto)
 
@@ -77,28 +87,37 @@ def _with(config: Config, settings: Mapping[str, Any]) -> Config:
     return config.model_copy(update={"model": config.model.model_copy(update=settings)})
 
 
-def _best_prior(
+def _with_best_priors(
     config: Config, start: float, train: Ratings, held_out: Aligned, runtime: Runtime, reporter: Reporter
-) -> float:
-    """The precision of F with the lowest validation RMSE: a walk, as long as it gets better.
+) -> Config:
+    """The priors with the lowest validation RMSE: a walk, as long as it gets better.
 
-    Every trial is a whole training: after a shorter one weaker priors look too good.
+    First both get stronger or weaker together; then that of F alone gets stronger, as there are ratings where
+    who rated an item says little of it. Every trial is a whole training: after a shorter one weaker priors
+    look too good.
     """
-    errors: dict[float, float] = {}
+    errors: dict[str, float] = {}
 
-    def error(prior: float) -> float:
-        if prior not in errors:
-            tried = _with_priors(config, prior)
+    def error(of_users: float, of_vectors: float) -> float:
+        tried = _with_priors(config, of_users, of_vectors)
+        priors = ", ".join(
+            f"model.{name} = {getattr(tried.model, name):g}" for name in ("prior_users", "prior_vectors")
+        )
+        if priors not in errors:
             predicted = _trained(tried, train, runtime).predict(train, held_out.users, held_out.items)
-            errors[prior] = rmse(clipped(predicted, train.scale), held_out.values)
-            reporter.say(f"trial: model.prior_users = {_round(prior):g}, validation RMSE {errors[prior]:.4f}")
-        return errors[prior]
+            errors[priors] = rmse(clipped(predicted, train.scale), held_out.values)
+            reporter.say(f"trial: {priors}, validation RMSE {errors[priors]:.4f}")
+        return errors[priors]
 
-    factor = _FACTOR if error(start * _FACTOR) < error(start) else 1 / _FACTOR
-    best = start
-    while error(best * factor) < error(best) * (1 - _HARDLY):
-        best *= factor
-    return best
+    def walked(users: float, vectors: float, factors: tuple[float, float]) -> tuple[float, float]:
+        while error(users * factors[0], vectors * factors[1]) < error(users, vectors) * (1 - _HARDLY):
+            users, vectors = users * factors[0], vectors * factors[1]
+        return users, vectors
+
+    priors = start, _RATIO * start
+    stronger = walked(*priors, (_FACTOR, _FACTOR))
+    priors = stronger if stronger != priors else walked(*priors, (1 / _FACTOR, 1 / _FACTOR))
+    return _with_priors(config, *walked(*priors, (_FACTOR, 1.0)))
 
 
 def _trained(config: Config, train: Ratings, runtime: Runtime) -> Model:
