@@ -56,6 +56,12 @@ RECIPES = {
         model=RidgeConfig(width=3), train=_STEPS.model_copy(update={"precision": "float64"})
     ),
     "ensemble of ridges": Config(model=RidgeConfig(width=3), train=_STEPS.model_copy(update={"ensemble": 3})),
+    "blend": Config(
+        model=RidgeConfig(width=3, prior_users=20.0, prior_vectors=40.0),
+        train=_STEPS,
+        network=AutoencoderConfig(encoder=[8], target="residual", output_activation=False),
+        network_train=_SHORT,
+    ),
     "ensemble": Config(model=AutoencoderConfig(encoder=[8]), train=_SHORT.model_copy(update={"ensemble": 2})),
     "item-based": Config(
         model=AutoencoderConfig(axis="item", encoder=[8], target="residual", output_activation=False),
@@ -387,10 +393,8 @@ def test_similar_items_are_sorted_or_refused_by_name(recommender: Recommender) -
 
 
 def test_an_explanation_adds_up_or_is_refused_by_name(recommender: Recommender) -> None:
-    if (
-        not isinstance(recommender.folder.model, Explaining)
-        or recommender.folder.config.model.kind != "ridge"
-    ):
+    config = recommender.folder.config
+    if not isinstance(recommender.folder.model, Explaining) or config.network or config.model.kind != "ridge":
         with pytest.raises(ModelError, match="no sum"):
             recommender.explain("user 7", "item 3")
         return

@@ -218,7 +218,14 @@ class TrainConfig(_Strict):
 
 
 class Config(_Strict):
-    """A recipe, resolved: what `config.toml` of a model folder holds."""
+    """A recipe, resolved: what `config.toml` of a model folder holds.
+
+    Args:
+        model: which model, and its sizes.
+        train: how it is trained.
+        network: of a ridge autoencoder: the autoencoder that it is blended with (`model/blend.py`).
+        network_train: how that one is trained.
+    """
 
     model: Annotated[
         AutoencoderConfig
@@ -234,6 +241,25 @@ class Config(_Strict):
         Field(discriminator="kind"),
     ]
     train: TrainConfig = TrainConfig()
+    network: AutoencoderConfig | None = None
+    network_train: TrainConfig | None = None
+
+    @property
+    def members(self) -> int:
+        """How many networks are trained: those of the ensemble, and those that it is blended with."""
+        return self.train.ensemble + (self.network_train.ensemble if self.network_train else 0)
+
+    @model_validator(mode="after")
+    def _networks_are_blended_with_ridges(self) -> "Config":
+        if (self.network is None) != (self.network_train is None):
+            raise ValueError("network and network_train go together: give both sections, or neither")
+        if self.network and not isinstance(self.model, RidgeConfig):
+            raise ValueError(f"a network is blended with the kind ridge, not with {self.model.kind}")
+        if self.network and self.network.axis != "user":
+            raise ValueError("a network that is blended is user-based: leave network.axis out")
+        if self.network_train and self.network_train.seed:
+            raise ValueError("the network's seed is drawn from train.seed: leave network_train.seed out")
+        return self
 
     @model_validator(mode="after")
     def _ensembles_are_trained(self) -> "Config":
@@ -259,22 +285,29 @@ class Config(_Strict):
 
     @model_validator(mode="after")
     def _collapsed_is_linear(self) -> "Config":
-        model = self.model
-        linear = isinstance(model, AutoencoderConfig) and (
-            not model.output_activation or model.activation == "none"
-        )
-        if self.train.refeed_path == "collapsed" and not linear:
-            raise ValueError("refeed_path = collapsed needs a linear output: model.output_activation = false")
+        for model, train in ((self.model, self.train), (self.network, self.network_train)):
+            linear = isinstance(model, AutoencoderConfig) and (
+                not model.output_activation or model.activation == "none"
+            )
+            if train and train.refeed_path == "collapsed" and not linear:
+                raise ValueError(
+                    "refeed_path = collapsed needs a linear output: model.output_activation = false"
+                )
         return self
 
     @model_validator(mode="after")
     def _sparse_has_no_refeeds(self) -> "Config":
-        if self.train.update_path == "sparse" and self.train.refeed:
-            raise ValueError("update_path = sparse needs train.refeed = 0, as a re-feed touches every item")
-        if self.train.update_path == "sparse" and (self.train.optimizer == "adam" or self.train.l2):
-            raise ValueError(
-                "update_path = sparse is for the optimizers sgd and adamw, without l2; leave it out"
-            )
+        for train in (self.train, self.network_train):
+            if not train or train.update_path != "sparse":
+                continue
+            if train.refeed:
+                raise ValueError(
+                    "update_path = sparse needs train.refeed = 0, as a re-feed touches every item"
+                )
+            if train.optimizer == "adam" or train.l2:
+                raise ValueError(
+                    "update_path = sparse is for the optimizers sgd and adamw, without l2; leave it out"
+                )
         return self
 
     def to_toml(self) -> str:

@@ -1,5 +1,8 @@
 """From a config to the model it describes."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 
 from refeed.baselines.bias import BiasModel
@@ -10,26 +13,54 @@ from refeed.baselines.rrn import RrnModel
 from refeed.baselines.timesvdpp import TimeSvdppModel
 from refeed.config import AutoencoderConfig, BiasConfig, Config, MeanConfig, RidgeConfig
 from refeed.model.autoencoder import Autoencoder
+from refeed.model.blend import Blend
 from refeed.model.ensemble import Ensemble, ensemble_of
+from refeed.model.interface import Model
 from refeed.model.ridge import RidgeAutoencoder
 
-__all__ = ["Member", "build_member", "build_model"]
+__all__ = ["Member", "assembled", "build_member", "build_model", "config_of_member", "mixed"]
 
 Member = Autoencoder | RidgeAutoencoder | BiasModel | MeanModel | FactorModel | TimeSvdppModel | RrnModel
 
 
-def build_model(config: Config, *, n_users: int, n_items: int) -> Member | Ensemble:
+def build_model(config: Config, *, n_users: int, n_items: int) -> Member | Ensemble | Blend:
     """Make a model of the kind that the config names, at its start.
 
     Args:
-        config: kind, sizes, precision, seed, and how many members an ensemble has.
+        config: kind, sizes, precision, seed, how many members an ensemble has, and what it is blended with.
         n_users: users of the training ratings, whom alone an item-based model or one of factors knows.
         n_items: items of the training ratings.
     """
-    if config.train.ensemble == 1:
-        return build_member(config, n_users=n_users, n_items=n_items)
-    members = range(config.train.ensemble)
-    return ensemble_of([build_member(config, n_users=n_users, n_items=n_items) for _ in members])
+    members = [config_of_member(config, member) for member in range(config.members)]
+    return assembled(config, [build_member(member, n_users=n_users, n_items=n_items) for member in members])
+
+
+def assembled(config: Config, members: Sequence[Model]) -> Member | Ensemble | Blend:
+    """The model that these members make, in the order of `config_of_member`."""
+    if config.network:
+        return Blend(
+            [member for member in members if isinstance(member, RidgeAutoencoder)],
+            [member for member in members if isinstance(member, Autoencoder)],
+        )
+    return members[0] if len(members) == 1 else ensemble_of(members)  # type: ignore[return-value]
+
+
+def config_of_member(config: Config, member: int) -> Config:
+    """What a member is and how it is trained.
+
+    The first one has the config's seed, the others seeds drawn from it; after those of the ensemble come the
+    networks that it is blended with.
+    """
+    model, train = config.model, config.train
+    if member >= train.ensemble and config.network and config.network_train:
+        model, train = config.network, config.network_train
+    seed = mixed(config.train.seed, member, 0) if member else train.seed
+    return Config(model=model, train=train.model_copy(update={"seed": seed}))
+
+
+def mixed(seed: int, *others: int) -> int:
+    """One seed out of several numbers, with nothing in common between neighbours."""
+    return int(np.random.SeedSequence([seed, *others]).generate_state(1, np.uint64)[0] >> 1)
 
 
 def build_member(config: Config, *, n_users: int, n_items: int) -> Member:

@@ -243,8 +243,9 @@ class Recommender:
         """
         model = self.folder.model
         if not isinstance(model, Explaining):
+            what = "blended with a network" if self.folder.config.network else "of kind"
             raise ModelError(
-                f"a prediction of a model of kind {self.folder.config.model.kind} is no sum of parts; train "
+                f"a prediction of a model {what} {self.folder.config.model.kind} is no sum of parts; train "
                 "one of kind ridge (the default recipe) for explanations"
             )
         histories, users = self._histories([who])

@@ -16,8 +16,10 @@ import torch
 from refeed.config import AutoencoderConfig, Config, RidgeConfig, TrainConfig
 from refeed.errors import DataError, TrainingDivergedError, UserError
 from refeed.files import same_file
-from refeed.kinds import build_model
-from refeed.model.ensemble import Ensemble, ensemble_of
+from refeed.kinds import assembled, build_member, build_model, config_of_member, mixed
+from refeed.model.autoencoder import Autoencoder
+from refeed.model.blend import Blend
+from refeed.model.ensemble import Ensemble
 from refeed.model.interface import Model, predict_pairs
 from refeed.model.intervals import Uncertain
 from refeed.model.ridge import RidgeAutoencoder
@@ -33,6 +35,7 @@ from refeed.model_folder import (
 from refeed.ratings.pairs import Aligned, align_to
 from refeed.ratings.store import Ratings
 from refeed.training.batches import Batches
+from refeed.training.blend import weigh
 from refeed.training.calibrate import calibrate
 from refeed.training.checkpoint import Place, load_checkpoint, place_of, save_checkpoint
 from refeed.training.drift import carry_forward
@@ -54,6 +57,7 @@ __all__ = ["fit"]
 USERS_AT_ONCE = 4096
 
 Metrics = dict[str, int | float | None]
+_Weights = Literal["model", "last"]
 _AnyLearner = AutoencoderLearner | RidgeLearner
 
 
@@ -91,6 +95,9 @@ def fit(
     with running() as runtime:
         reporter = reporter if runtime.rank == 0 else silent
         held_out = _held_out(train, valid, reporter)
+        if config.network and held_out is None:
+            reporter.say("no validation ratings to weigh the network by: it is left out of the blend")
+            config = config.model_copy(update={"network": None, "network_train": None})
         if resume:
             config = resumed_config(out, config, train)
         else:
@@ -121,12 +128,28 @@ class _Run:
     members: list[Model]
 
     def save(self, name: str, model: Model) -> None:
-        """Write weights; of an ensemble the members before, too, and this one in place of those to come."""
-        missing = self.config.train.ensemble - len(self.members)
-        if self.config.train.ensemble > 1:
-            model = ensemble_of([*self.members, model, *(copy.deepcopy(model) for _ in range(1, missing))])
-        if isinstance(model, Uncertain):
-            calibrate(model, self.train, self.held_out)
+        """Write weights; of several members those before, too, and this one in place of those to come.
+
+        Networks to come that a ridge autoencoder is blended with are at their start, and weigh nothing yet.
+        """
+        whole = self._with_others(model) if self.config.members > 1 else model
+        # A network that weighs nothing yet leaves the intervals as they are; `_finish` takes it in.
+        if isinstance(whole, Uncertain) and not isinstance(model, Autoencoder):
+            calibrate(whole, self.train, self.held_out)
+        self.write(name, whole)
+
+    def _with_others(self, model: Model) -> Model:
+        members = [*self.members, model]
+        for member in range(len(members), self.config.members):
+            if member < self.config.train.ensemble or isinstance(model, Autoencoder):
+                members.append(copy.deepcopy(model))
+            else:
+                like = config_of_member(self.config, member)
+                members.append(build_member(like, n_users=self.train.n_users, n_items=self.train.n_items))
+        return assembled(self.config, members)
+
+    def write(self, name: str, model: Model) -> None:
+        """Write the weights of a whole model."""
         if self.runtime.rank == 0:
             bound_to = binding(self.out, self.config, self.train)
             weights = model.state_dict()  # type: ignore[attr-defined]
@@ -181,34 +204,44 @@ def _train_members(run: _Run, valid: Ratings | None, *, resume: bool) -> None:
     while True:
         place = _train(run, place, valid, resume=resume)
         run.runtime.wait()  # until the weights are written
-        _carry_forward(run, place)
-        if place.member + 1 == run.config.train.ensemble:
+        _finish(run, place)
+        if place.member + 1 == run.config.members:
             return
         run.members[:] = _trained_members(run, place.member + 1)
         place = Place(member=place.member + 1, metrics=place.metrics)
 
 
-def _trained_members(run: _Run, count: int, weights: Literal["model", "last"] = "model") -> list[Model]:
-    """The first members of an ensemble, or the only one, each at its best, from the model folder."""
+def _trained_members(run: _Run, count: int, weights: _Weights = "model") -> list[Model]:
+    """The first members, or the only one, each at its best, from the model folder."""
     if not count:
         return []
     model = ModelFolder.load(run.out, weights).model
     model.to(run.runtime.device)  # type: ignore[attr-defined]  # models are modules, too
-    return model.each()[:count] if isinstance(model, Ensemble) else [model]
+    return model.each()[:count] if isinstance(model, Ensemble | Blend) else [model]
 
 
-def _carry_forward(run: _Run, place: Place) -> None:
-    """How far items have moved, once a ridge autoencoder is trained (`training/drift.py`)."""
+def _finish(run: _Run, place: Place) -> None:
+    """What can be done only once a member is trained: an item's drift, and the weight of a network.
+
+    Done anew where a training goes on, as what is there already doesn't count.
+    """
+    said: str | None = None
     if not isinstance(run.config.model, RidgeConfig):
         return
     best_is_last = place.best_epoch == place.epoch
-    names: list[Literal["model", "last"]] = ["model"] if best_is_last else ["last", "model"]
-    for weights in names:
-        model = _trained_members(run, place.member + 1, weights)[-1]
-        if not isinstance(model, RidgeAutoencoder):
-            raise TypeError(f"{run.out} holds no ridge autoencoder")
-        said = carry_forward(model, run.train, run.held_out, run.config.model)
-        run.save(weights, model)
+    names: list[_Weights] = ["model"] if best_is_last else ["last", "model"]
+    for name in names:
+        model = _trained_members(run, place.member + 1, name)[-1]
+        if isinstance(model, RidgeAutoencoder):
+            said = carry_forward(model, run.train, run.held_out, run.config.model)
+            run.save(name, model)
+        elif run.held_out and place.member + 1 == run.config.members:
+            blend = assembled(run.config, [*run.members, model])
+            if not isinstance(blend, Blend):
+                raise TypeError(f"{run.out} holds no blend")
+            said = weigh(blend, run.train, run.held_out)
+            calibrate(blend, run.train, run.held_out)
+            run.write(name, blend)
     if best_is_last:
         run.keep("model", "last")
     run.runtime.wait()
@@ -218,7 +251,7 @@ def _carry_forward(run: _Run, place: Place) -> None:
 
 def _train(run: _Run, place: Place, valid: Ratings | None, *, resume: bool) -> Place:
     """Train one network to its end, from its start or from where it stopped."""
-    path, config = run.out / "resume.pt", _of_member(run.config, place.member)
+    path, config = run.out / "resume.pt", config_of_member(run.config, place.member)
     learner = make_learner(config, run.train, valid, run.runtime.device)
     batches: Batches[Any] = Batches(learner, config.train, run.runtime)
     optimizer = make_optimizer(
@@ -249,7 +282,7 @@ def _train_epoch(
     stop: Callable[[], bool],
 ) -> bool:
     """Train on the rest of an epoch; False if the user stopped it."""
-    config, runtime = _of_member(run.config, place.member).train, run.runtime
+    config, runtime = config_of_member(run.config, place.member).train, run.runtime
     run.reporter.start_epoch(place.epoch, _epochs(config, len(batches)), place.users, batches.users_an_epoch)
     generator = torch.Generator(runtime.device)
     saved = started = time.perf_counter()
@@ -260,9 +293,9 @@ def _train_epoch(
         rate = _rate(config, batches, place.epoch, share.number)
         set_learning_rate(optimizer, rate)
         # Drawn from the place alone, so that a resumed training goes on with the same numbers.
-        generator.manual_seed(_mixed(config.seed, place.epoch, share.number))
+        generator.manual_seed(mixed(config.seed, place.epoch, share.number))
         losses = learner.step(share, optimizer, generator, runtime)
-        loss = _checked(run, losses, share, place.epoch, rate)
+        loss = _checked(run, losses, share, place, rate)
         place.loss += loss
         place.users += share.total
         place.batch = share.number + 1
@@ -283,36 +316,43 @@ def _rate(config: TrainConfig, batches: Batches[Any], epoch: int, batch: int) ->
     return learning_rate(config, epoch, batch, batches=len(batches), users=batches.size)
 
 
-def _checked(run: _Run, losses: list[torch.Tensor], share: Share[Any], epoch: int, rate: float) -> float:
+def _checked(run: _Run, losses: list[torch.Tensor], share: Share[Any], place: Place, rate: float) -> float:
     """The loss of the ratings, on all processes; an error if any loss of the batch isn't finite."""
     together = run.runtime.sum_tensor(torch.stack(losses)).tolist()
     if all(math.isfinite(loss) for loss in together):
         return float(together[0])
-    config = run.config.train
+    config, section = config_of_member(run.config, place.member), _section(run, place)
     hints = [
-        f"a smaller rate (--set train.lr={rate / 5:.2g})",
-        "a warm-up (--set train.warmup=500)" if not config.warmup else "",
-        "no re-feeding (--set train.refeed=0)" if config.refeed else "",
+        f"a smaller rate (--set {section}.lr={rate / 5:.2g})",
+        f"a warm-up (--set {section}.warmup=500)" if not config.train.warmup else "",
+        f"no re-feeding (--set {section}.refeed=0)" if config.train.refeed else "",
         "ratings on a smaller scale, or residuals (--set 'model.target=\"residual\"')"
         if isinstance(run.config.model, AutoencoderConfig)
         else "",
     ]
     raise TrainingDivergedError(
-        f"the loss became {together[0]:g} in epoch {epoch + 1}, batch {share.number + 1}, at learning rate "
-        f"{rate:g}. {_kept(run, epoch)}. Try " + ", or ".join(hint for hint in hints if hint)
+        f"the loss became {together[0]:g} in epoch {place.epoch + 1}, batch {share.number + 1}, at learning "
+        f"rate {rate:g}. {_kept(run, place)}. Try " + ", or ".join(hint for hint in hints if hint)
     )
 
 
-def _kept(run: _Run, epochs: int) -> str:
+def _section(run: _Run, place: Place) -> str:
+    """Where the settings of a member's training are."""
+    return "train" if place.member < run.config.train.ensemble else "network_train"
+
+
+def _kept(run: _Run, place: Place) -> str:
     """What is left of a training that diverged."""
-    if epochs:
-        return f"{run.out} keeps the weights of epoch {epochs} and of the best one"
+    if place.epoch:
+        return f"{run.out} keeps the weights of epoch {place.epoch} and of the best one"
+    if place.member:
+        return f"{run.out} keeps the models before this one"
     return f"No epoch was finished: remove {run.out}, or choose another --out"
 
 
 def _end_epoch(run: _Run, learner: _AnyLearner, batches: Batches[Any], place: Place) -> None:
     """Evaluate, note the metrics, save the weights, and move on to the next epoch."""
-    config = run.config.train
+    config = config_of_member(run.config, place.member).train
     learner.eval()
     model = learner.finished()
     valid_rmse = None if run.held_out is None else _rmse(run, model, run.held_out)
@@ -327,10 +367,10 @@ def _end_epoch(run: _Run, learner: _AnyLearner, batches: Batches[Any], place: Pl
     if valid_rmse is not None and not math.isfinite(valid_rmse):
         raise TrainingDivergedError(
             f"the validation RMSE became {valid_rmse:g} after epoch {place.epoch + 1}. "
-            f"{_kept(run, place.epoch)}. Try a smaller rate (--set train.lr={config.lr / 5:.2g})"
+            f"{_kept(run, place)}. Try a smaller rate (--set {_section(run, place)}.lr={config.lr / 5:.2g})"
         )
     run.reporter.end_epoch(metrics)
-    place.metrics.append(metrics | ({"member": place.member + 1} if config.ensemble > 1 else {}))
+    place.metrics.append(metrics | ({"member": place.member + 1} if run.config.members > 1 else {}))
     place.finish_epoch()
     if valid_rmse is None or valid_rmse < place.best_rmse:
         place.best_epoch, place.best_rmse = place.epoch, valid_rmse or place.best_rmse
@@ -391,19 +431,6 @@ def _is_over(place: Place, config: TrainConfig, batches: int) -> bool:
     return patience_is_over or place.epoch >= _epochs(config, batches)
 
 
-def _of_member(config: Config, member: int) -> Config:
-    """A member's config: the first one has the ensemble's seed, the others seeds drawn from it."""
-    if not member:
-        return config
-    seed = _mixed(config.train.seed, member, 0)
-    return config.model_copy(update={"train": config.train.model_copy(update={"seed": seed})})
-
-
-def _mixed(seed: int, epoch: int, batch: int) -> int:
-    """One seed out of three numbers, with nothing in common between neighbours."""
-    return int(np.random.SeedSequence([seed, epoch, batch]).generate_state(1, np.uint64)[0] >> 1)
-
-
 def _held_out(train: Ratings, valid: Ratings | None, reporter: Reporter) -> Aligned | None:
     if valid is None:
         return None
@@ -423,9 +450,9 @@ def _held_out(train: Ratings, valid: Ratings | None, reporter: Reporter) -> Alig
 
 def _say_facts(run: _Run, learner: _AnyLearner, batches: Batches[Any], place: Place) -> None:
     parameters = sum(parameter.numel() for parameter in learner.parameters())
-    config = run.config.train
-    if config.ensemble > 1:
-        run.reporter.say(f"model {place.member + 1} of {config.ensemble}")
+    config = config_of_member(run.config, place.member).train
+    if run.config.members > 1:
+        run.reporter.say(f"model {place.member + 1} of {run.config.members}")
     run.reporter.say(
         f"{len(run.train):,} ratings, {run.train.n_users:,} users, {run.train.n_items:,} items; "
         f"{parameters:,} parameters, {len(batches):,} batches an epoch; {run.runtime}"

@@ -1,6 +1,7 @@
 """Going on with a training that was stopped."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,19 +30,19 @@ def resumed_config(out: Path, config: Config, train: Ratings) -> Config:
             "(and remove the folder if it is there)"
         )
     free = {"epochs", "steps", "patience", "checkpoint_minutes"}
-    before = config_from_toml(path.read_text(encoding="utf-8"), where=str(path)).model_dump()
+    before = _sections(config_from_toml(path.read_text(encoding="utf-8"), where=str(path)))
     after = {
         section: {
             key: before.get(section, {}).get(key) if key in SETTLED and value == "auto" else value
             for key, value in table.items()
         }
-        for section, table in config.model_dump().items()
+        for section, table in _sections(config).items()
     }
     other = [
-        f"{section}.{key} = {after[section].get(key)!r} (it was {before[section].get(key)!r})"
-        for section in before
-        for key in sorted(before[section].keys() | after[section].keys())
-        if key not in free and before[section].get(key) != after[section].get(key)
+        f"{section}.{key} = {after.get(section, {}).get(key)!r} (it was {before.get(section, {}).get(key)!r})"
+        for section in sorted(before.keys() | after.keys())
+        for key in sorted(before.get(section, {}).keys() | after.get(section, {}).keys())
+        if key not in free and before.get(section, {}).get(key) != after.get(section, {}).get(key)
     ]
     if other:
         raise ConfigError(f"{out} can't be resumed with other settings: {'; '.join(other)}")
@@ -58,3 +59,7 @@ def resumed_config(out: Path, config: Config, train: Ratings) -> Config:
     going_on = Config.model_validate(after)
     write_text(path, going_on.to_toml())
     return going_on
+
+
+def _sections(config: Config) -> dict[str, dict[str, Any]]:
+    return {section: table for section, table in config.model_dump().items() if table is not None}

@@ -1,0 +1,135 @@
+"""The loop with a ridge autoencoder and a network that it is blended with."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_fit import assert_same_run, metrics_of, simulated
+from test_fit_ridge import RIDGE, stopping_after
+
+from refeed.config import AutoencoderConfig, Config, TrainConfig, config_from_toml, load_recipe
+from refeed.errors import ConfigError, TrainingDivergedError
+from refeed.evaluation.metrics import rmse
+from refeed.model.blend import Blend
+from refeed.model.ridge import RidgeAutoencoder
+from refeed.model_folder import ModelFolder
+from refeed.ratings.pairs import align_to
+from refeed.training.fit import fit
+from refeed.training.progress import reporting
+
+
+def blend_of(ensemble: int = 1, networks: int = 1, **network_train: object) -> Config:
+    """12 steps of a ridge autoencoder, 3 epochs of a network; 60 users make 4 batches an epoch."""
+    train = {"optimizer": "adam", "lr": 0.01, "batch": 16, "steps": 12, "ensemble": ensemble}
+    settings = {"lr": 0.01, "batch": 16, "epochs": 3, "ensemble": networks, **network_train}
+    return Config(
+        model=RIDGE,
+        train=TrainConfig.model_validate(train),
+        network=AutoencoderConfig(encoder=[6], target="residual", output_activation=False, dropout=0.3),
+        network_train=TrainConfig.model_validate(settings),
+    )
+
+
+def trained(run: Path) -> Blend:
+    model = ModelFolder.load(run).model
+    assert isinstance(model, Blend)
+    return model
+
+
+def test_the_weight_is_the_least_squares_on_validation(tmp_path: Path) -> None:
+    train, valid = simulated()
+    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+        fit(train, valid, blend_of(), tmp_path / "run", reporter=reporter)
+    blend, pairs = trained(tmp_path / "run"), align_to(valid, train)
+    ridge, network = (part.predict(train, pairs.users, pairs.items) for part in (blend.ridge, blend.network))
+    columns, ratings = (network - ridge)[:, None], pairs.values - ridge
+    expected = float(np.clip(np.linalg.lstsq(columns, ratings)[0][0], 0, 1))
+    assert float(blend.weight) == pytest.approx(expected, abs=1e-6)
+    assert f"the network's weight in the blend: {expected:.2f}" in (tmp_path / "said.txt").read_text()
+    together = blend.predict(train, pairs.users, pairs.items)
+    np.testing.assert_allclose(together, (1 - expected) * ridge + expected * network, atol=1e-6)
+    errors = [rmse(predicted, pairs.values) for predicted in (together, ridge, network)]
+    assert errors[0] == min(errors)
+
+
+def test_intervals_are_calibrated_for_the_blend(tmp_path: Path) -> None:
+    train, valid = simulated()
+    fit(train, valid, blend_of(), tmp_path / "run")
+    blend, pairs = trained(tmp_path / "run"), align_to(valid, train)
+    errors = pairs.values - blend.predict(train, pairs.users, pairs.items)
+    below = errors / blend.spreads(train, pairs.users, pairs.items) <= float(blend.quantiles[99])
+    assert below.mean() == pytest.approx(0.5, abs=2 / len(pairs))
+
+
+def test_ensembles_of_both_are_trained_one_after_the_other(tmp_path: Path) -> None:
+    train, valid = simulated()
+    fit(train, valid, blend_of(ensemble=2, networks=2), tmp_path / "run")
+    members = trained(tmp_path / "run").each()
+    assert [isinstance(member, RidgeAutoencoder) for member in members] == [True, True, False, False]
+    assert [line["member"] for line in metrics_of(tmp_path / "run")] == [
+        n for n in (1, 2, 3, 4) for _ in "123"
+    ]
+    users = items = np.arange(10)
+    predicted = [member.predict(train, users, items) for member in members]
+    assert not np.allclose(predicted[0], predicted[1])
+    assert not np.allclose(predicted[2], predicted[3])
+
+
+@pytest.mark.parametrize("stopped", [1, 3, 4, 5, 6])
+def test_a_blend_stopped_anywhere_and_resumed_equals_never_stopped(tmp_path: Path, stopped: int) -> None:
+    train, valid = simulated()
+    fit(train, valid, blend_of(), tmp_path / "whole")
+    if stopped < 6:
+        with pytest.raises(KeyboardInterrupt):
+            fit(train, valid, blend_of(), tmp_path / "stopped", reporter=stopping_after(stopped))
+    else:
+        fit(train, valid, blend_of(), tmp_path / "stopped")
+    fit(train, valid, blend_of(), tmp_path / "stopped", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_until_the_network_is_trained_the_folder_predicts_as_the_ridge_autoencoder(tmp_path: Path) -> None:
+    train, valid = simulated()
+    alone = blend_of().model_copy(update={"network": None, "network_train": None})
+    fit(train, valid, alone, tmp_path / "alone")
+    with pytest.raises(KeyboardInterrupt):
+        fit(train, valid, blend_of(), tmp_path / "stopped", reporter=stopping_after(4))
+    users = items = np.arange(10)
+    ridge, blend = (ModelFolder.load(tmp_path / name).model for name in ("alone", "stopped"))
+    np.testing.assert_array_equal(blend.predict(train, users, items), ridge.predict(train, users, items))
+
+
+def test_without_validation_ratings_the_network_is_left_out(tmp_path: Path) -> None:
+    train, _ = simulated()
+    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+        fit(train, None, blend_of(), tmp_path / "run", reporter=reporter)
+    assert isinstance(ModelFolder.load(tmp_path / "run").model, RidgeAutoencoder)
+    assert "left out of the blend" in (tmp_path / "said.txt").read_text()
+
+
+def test_a_network_that_diverges_is_named_and_the_ridge_autoencoder_kept(tmp_path: Path) -> None:
+    train, valid = simulated()
+    with pytest.raises(TrainingDivergedError, match=r"keeps the models before .*network_train\.lr"):
+        fit(train, valid, blend_of(lr=1e18), tmp_path / "run")
+    assert float(trained(tmp_path / "run").weight) == 0
+
+
+def test_the_recipe_is_the_default_with_simple_beside() -> None:
+    blend, default, simple = (load_recipe(name) for name in ("blend", "default", "simple"))
+    assert (blend.model, blend.train) == (default.model, default.train)
+    assert (blend.network, blend.network_train) == (simple.model, simple.train)
+
+
+@pytest.mark.parametrize(
+    ("model", "network", "message"),
+    [
+        ('kind = "ridge"', "encoder = [4]", "network and network_train go together"),
+        ('kind = "bias"', "encoder = [4]\n[network_train]", "not with bias"),
+        ('kind = "ridge"', 'encoder = [4]\naxis = "item"\n[network_train]', "user-based"),
+        ('kind = "ridge"', "encoder = [4]\n[network_train]\nseed = 3", "drawn from train.seed"),
+        ('kind = "ridge"', 'encoder = [4]\n[network_train]\nrefeed_path = "collapsed"', "linear"),
+    ],
+)
+def test_blends_that_make_no_sense_are_refused_by_name(model: str, network: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        config_from_toml(f"[model]\n{model}\n[network]\n{network}\n", where="test")
