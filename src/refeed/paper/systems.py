@@ -37,6 +37,8 @@ _OTHERS = {
     "rrn": "RRN",
     "surprise-svd": None,
     "surprise-svdpp": None,
+    "cornac-mf": None,
+    "lenskit-mf": None,
     "myfm-flipped": None,
     "default": None,
     "simple": None,
