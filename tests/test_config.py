@@ -154,6 +154,9 @@ def test_l2_beside_the_loss_is_refused_for_adamw_whose_decay_is_none_of_the_loss
         ("pmf", "model.rank=0", "model.rank = 0"),
         ("rrn", "model.hiden=3", "model.hiden: there is no such key"),
         ("timesvdpp", "model.user_drift=[0.1]", "model.user_drift"),
+        ("cornac-mf", "model.lr=0", "model.lr = 0"),
+        ("lenskit-mf", "model.decay=0", "model.decay = 0"),
+        ("lenskit-mf", "model.damping=[5.0]", "model.damping"),
         ("myfm-flipped", "model.rank=-1", "model.rank"),
     ],
 )

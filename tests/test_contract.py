@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load, save
 
 from refeed.baselines.configs import (
+    CornacMFConfig,
+    LenskitMFConfig,
     MyFMConfig,
     PmfConfig,
     RrnConfig,
@@ -81,10 +83,13 @@ RECIPES = {
     "rrn": Config(model=RrnConfig(rank=3, width=4, hidden=4, batch=16, epochs=2)),
     "surprise-svd": Config(model=SurpriseConfig(rank=3, epochs=3)),
     "surprise-svdpp": Config(model=SurpriseConfig(algorithm="svdpp", rank=3, epochs=3)),
+    "cornac-mf": Config(model=CornacMFConfig(rank=3, epochs=3)),
+    "lenskit-mf": Config(model=LenskitMFConfig(rank=3, epochs=3)),
     "myfm": Config(model=MyFMConfig(rank=3, iterations=8, burn_in=2, width=8)),
 }
 
-PEERS = {"surprise": "surprise", "myfm": "myfm"}  # kinds that need a library of the extra `peers`
+# Kinds that need a library of the extra `peers`.
+PEERS = {"surprise": "surprise", "cornac-mf": "cornac", "lenskit-mf": "lenskit", "myfm": "myfm"}
 
 USERS, ITEMS = 40, 12
 KEEN, SILENT, LONELY = 0, 1, 11  # a user who rated all, one who rated nothing, an item that only KEEN rated

@@ -16,6 +16,8 @@ from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
 from refeed.baselines.configs import (
+    CornacMFConfig,
+    LenskitMFConfig,
     MyFMConfig,
     PmfConfig,
     RrnConfig,
@@ -48,6 +50,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "timesvdpp": TimeSvdppConfig,
     "rrn": RrnConfig,
     "surprise": SurpriseConfig,
+    "cornac-mf": CornacMFConfig,
+    "lenskit-mf": LenskitMFConfig,
     "myfm": MyFMConfig,
     "train": TrainConfig,
 }

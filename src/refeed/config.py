@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from refeed.baselines.configs import (
+    CornacMFConfig,
+    LenskitMFConfig,
     MyFMConfig,
     PmfConfig,
     RrnConfig,
@@ -237,6 +239,8 @@ class Config(_Strict):
         | TimeSvdppConfig
         | RrnConfig
         | SurpriseConfig
+        | CornacMFConfig
+        | LenskitMFConfig
         | MyFMConfig,
         Field(discriminator="kind"),
     ]

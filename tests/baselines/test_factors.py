@@ -3,15 +3,23 @@
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-from refeed.baselines.configs import MyFMConfig, PmfConfig, SurpriseConfig, SvdppConfig
+from refeed.baselines.configs import (
+    CornacMFConfig,
+    LenskitMFConfig,
+    MyFMConfig,
+    PmfConfig,
+    SurpriseConfig,
+    SvdppConfig,
+)
 from refeed.baselines.factors import FactorConfig, FactorModel
+from refeed.baselines.peers import found_factors, peer
 from refeed.baselines.pmf import pmf_loss
 from refeed.baselines.sgd import history_of, implicit_sums
 from refeed.baselines.svdpp import svdpp_ratings
@@ -20,6 +28,11 @@ from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 
 USERS, ITEMS = 120, 60
+
+needs_surprise, needs_cornac, needs_lenskit = (
+    pytest.mark.skipif(find_spec(name) is None, reason=f'needs {name}, of the extra "peers"')
+    for name in ("surprise", "cornac", "lenskit")
+)
 
 
 def _ratings(users: NDArray[np.int64], items: NDArray[np.int64], values: NDArray[np.float64]) -> Ratings:
@@ -155,16 +168,34 @@ def test_a_rate_that_is_too_large_is_named() -> None:
         _fitted(PmfConfig(rank=3, lr=5.0, epochs=3), train, held_out)
 
 
-@pytest.mark.parametrize(("library", "config"), [("surprise", SurpriseConfig()), ("myfm", MyFMConfig())])
+@pytest.mark.parametrize(
+    ("module", "config"),
+    [
+        ("surprise", SurpriseConfig()),
+        ("cornac.models", CornacMFConfig()),
+        ("lenskit.als", LenskitMFConfig()),
+        ("myfm", MyFMConfig()),
+    ],
+)
 def test_without_the_library_the_extra_is_named(
-    library: str, config: FactorConfig, monkeypatch: pytest.MonkeyPatch
+    module: str, config: FactorConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(ConfigError, match=r"refeed\[peers\]"):
+    monkeypatch.setitem(sys.modules, module, None)
+    library = module.partition(".")[0]
+    with pytest.raises(ConfigError, match=rf"the library {library}, .*refeed\[peers\]"):
         _fitted(config, _planted()[0])
 
 
-@pytest.mark.skipif(find_spec("surprise") is None, reason='needs surprise, of the extra "peers"')
+def _unmapped() -> tuple[Ratings, NDArray[np.int64], NDArray[np.int64]]:
+    """Ratings from 1 to 5 exactly, so that nothing is mapped; and some pairs to predict."""
+    train, held_out = _planted()
+    values = train.values.astype(np.float64)
+    values[:2] = 1, 5
+    pairs = held_out.users[:200], held_out.items[:200].astype(np.int64)
+    return _ratings(train.users, train.items.astype(np.int64), values), *pairs
+
+
+@needs_surprise
 @pytest.mark.parametrize("algorithm", ["svd", "svdpp"])
 def test_surprise_s_factors_predict_what_surprise_predicts(
     algorithm: Literal["svd", "svdpp"],
@@ -173,15 +204,89 @@ def test_surprise_s_factors_predict_what_surprise_predicts(
 
     from refeed.baselines.surprise import trainset  # noqa: PLC0415
 
-    train, held_out = _planted()
-    # From 1 to 5 exactly, so that nothing is mapped.
-    values = train.values.copy()
-    values[0], values[1] = 1, 5
-    train = _ratings(train.users, train.items.astype(np.int64), values.astype(np.float64))
+    train, users, items = _unmapped()
     settings = {"n_factors": 3, "n_epochs": 5, "lr_all": 0.01, "reg_all": 0.02, "random_state": 0}
     theirs = {"svd": SVD, "svdpp": SVDpp}[algorithm](**settings)
     theirs.fit(trainset(train))
     ours = _fitted(SurpriseConfig(algorithm=algorithm, rank=3, epochs=5, lr=0.01, decay=0.02), train)
-    users, items = held_out.users[:200], held_out.items[:200].astype(np.int64)
     expected = [theirs.estimate(int(u), int(i)) for u, i in zip(users, items, strict=True)]
     np.testing.assert_allclose(ours.predict(train, users, items), expected, atol=1e-4)
+
+
+@needs_cornac
+def test_cornac_s_factors_predict_what_cornac_predicts(capfd: pytest.CaptureFixture[str]) -> None:
+    from refeed.baselines.cornac import dataset  # noqa: PLC0415
+
+    train, users, items = _unmapped()
+    ours = _fitted(CornacMFConfig(rank=3, epochs=5, lr=0.02, decay=0.03), train)
+    assert capfd.readouterr() == ("", "")
+    models = peer("cornac.models", "cornac-mf")
+    theirs = models.MF(k=3, max_iter=5, learning_rate=0.02, lambda_reg=0.03, seed=0)
+    theirs.fit(dataset(train))
+    expected = [theirs.score(int(u), int(i)) for u, i in zip(users, items, strict=True)]
+    np.testing.assert_allclose(ours.predict(train, users, items), expected, atol=1e-4)
+
+
+@needs_lenskit
+def test_lenskit_s_factors_predict_what_lenskit_predicts(capfd: pytest.CaptureFixture[str]) -> None:
+    from refeed.baselines.lenskit import dataset  # noqa: PLC0415
+
+    train, users, items = _unmapped()
+    ours = _fitted(LenskitMFConfig(rank=3, epochs=5, decay=0.05, damping=[2.0, 7.0]), train)
+    assert capfd.readouterr() == ("", "")
+    als, data, training = (peer(f"lenskit.{name}", "lenskit-mf") for name in ("als", "data", "training"))
+    theirs = als.BiasedMFScorer(features=3, epochs=5, regularization=0.05, damping={"user": 2.0, "item": 7.0})
+    theirs.train(dataset(train), training.TrainingOptions(rng=0))
+    expected = [
+        theirs(data.RecQuery(user_id=int(u)), data.ItemList(item_ids=[int(i)])).scores()[0]
+        for u, i in zip(users, items, strict=True)
+    ]
+    np.testing.assert_allclose(ours.predict(train, users, items), expected, atol=1e-4)
+
+
+@needs_lenskit
+def test_lenskit_leaves_pytorch_as_it_was_and_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    train, *_ = _unmapped()
+    flat = _ratings(train.users, train.items.astype(np.int64), np.full(len(train), 7.0))
+    # As if it were the first time in this process: it can't set all threads any more, and would say so.
+    monkeypatch.setattr(peer("lenskit.parallel.config", "lenskit-mf"), "_config", None)
+    multiprocessing: Any = torch.multiprocessing  # its types are missing
+    threads, sharing = torch.get_num_threads(), multiprocessing.get_sharing_strategy()
+    torch.set_num_threads(threads + 2)
+    try:
+        for _ in range(2):
+            assert _rmse(_fitted(LenskitMFConfig(rank=2), flat), flat) < 1e-6
+        assert torch.get_num_threads() == threads + 2
+    finally:
+        torch.set_num_threads(threads)
+    assert multiprocessing.get_sharing_strategy() == sharing
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(SurpriseConfig(rank=3, lr=5.0, epochs=20), marks=needs_surprise),
+        pytest.param(CornacMFConfig(rank=3, lr=5.0, epochs=20), marks=needs_cornac),
+    ],
+    ids=["surprise", "cornac"],
+)
+def test_a_rate_that_is_too_large_for_a_library_is_named(config: FactorConfig) -> None:
+    with pytest.raises(TrainingDivergedError, match=r"smaller learning rate"):
+        _fitted(config, _planted()[0])
+
+
+def test_a_library_s_factors_of_those_without_ratings_are_0() -> None:
+    train = _ratings(np.array([0, 2]), np.array([1, 3]), np.array([1.0, 5.0]))
+    found = found_factors(
+        train,
+        mean=3.0,
+        user_biases=np.zeros(USERS),
+        item_biases=np.zeros(ITEMS),
+        users=np.ones((USERS, 2)),
+        items=np.ones((ITEMS, 2)),
+    )
+    assert torch.nonzero(found.users[:, 0]).flatten().tolist() == [0, 2]
+    assert torch.nonzero(found.items[:, 0]).flatten().tolist() == [1, 3]

@@ -7,11 +7,21 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["MyFMConfig", "PmfConfig", "RrnConfig", "SurpriseConfig", "SvdppConfig", "TimeSvdppConfig"]
+__all__ = [
+    "CornacMFConfig",
+    "LenskitMFConfig",
+    "MyFMConfig",
+    "PmfConfig",
+    "RrnConfig",
+    "SurpriseConfig",
+    "SvdppConfig",
+    "TimeSvdppConfig",
+]
 
 _Count = Annotated[int, Field(ge=1)]
 _Rate = Annotated[float, Field(gt=0)]
 _Strength = Annotated[float, Field(ge=0)]
+_Damping = Annotated[list[_Strength], Field(min_length=2, max_length=2)]
 _RateAndDecay = Annotated[list[_Strength], Field(min_length=2, max_length=2)]
 
 
@@ -140,6 +150,40 @@ class SurpriseConfig(_Strict):
     epochs: _Count = 40
     lr: _Rate = 0.007
     decay: _Strength = 0.07
+
+
+class CornacMFConfig(_Strict):
+    """Cornac's MF: biased matrix factorisation, one rating at a time; needs the extra `peers`.
+
+    Args:
+        rank: length of the factors.
+        epochs: passes over the ratings.
+        lr: learning rate.
+        decay: λ, for each rating.
+    """
+
+    kind: Literal["cornac-mf"] = "cornac-mf"
+    rank: _Count = 100
+    epochs: _Count = 50
+    lr: _Rate = 0.007
+    decay: _Strength = 0.06
+
+
+class LenskitMFConfig(_Strict):
+    """LensKit's biased matrix factorisation by alternating least squares; needs the extra `peers`.
+
+    Args:
+        rank: length of the factors.
+        epochs: rounds of all users, then all items.
+        decay: λ, for each rating, of the factors; with none the least squares need not have one solution.
+        damping: [user, item], added to the counts in the damped biases, which stay as they are.
+    """
+
+    kind: Literal["lenskit-mf"] = "lenskit-mf"
+    rank: _Count = 100
+    epochs: _Count = 10
+    decay: _Rate = 0.13
+    damping: _Damping = [5.0, 2.0]
 
 
 class MyFMConfig(_Strict):

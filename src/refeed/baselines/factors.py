@@ -8,7 +8,14 @@ import torch
 from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
 
-from refeed.baselines.configs import MyFMConfig, PmfConfig, SurpriseConfig, SvdppConfig
+from refeed.baselines.configs import (
+    CornacMFConfig,
+    LenskitMFConfig,
+    MyFMConfig,
+    PmfConfig,
+    SurpriseConfig,
+    SvdppConfig,
+)
 from refeed.baselines.scale import Scale
 from refeed.ratings.store import Ratings
 
@@ -16,7 +23,7 @@ __all__ = ["FactorConfig", "FactorModel", "Factors", "width_of"]
 
 _PAIRS_AT_ONCE = 1 << 16  # bounds what the gathered factors take
 
-FactorConfig = PmfConfig | SvdppConfig | SurpriseConfig | MyFMConfig
+FactorConfig = PmfConfig | SvdppConfig | SurpriseConfig | CornacMFConfig | LenskitMFConfig | MyFMConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +98,7 @@ class FactorModel(nn.Module):
         self.items.copy_(found.items)
 
     def _solve(self, train: Ratings, valid: Ratings | None) -> Factors:
-        # Imported when needed: two of the four stand on libraries that need not be installed.
+        # Imported when needed: four of the six stand on libraries that need not be installed.
         if isinstance(self.config, PmfConfig):
             from refeed.baselines.pmf import solve_pmf  # noqa: PLC0415
 
@@ -104,6 +111,14 @@ class FactorModel(nn.Module):
             from refeed.baselines.surprise import solve_surprise  # noqa: PLC0415
 
             return solve_surprise(self.config, train, self._seed)
+        if isinstance(self.config, CornacMFConfig):
+            from refeed.baselines.cornac import solve_cornac  # noqa: PLC0415
+
+            return solve_cornac(self.config, train, self._seed)
+        if isinstance(self.config, LenskitMFConfig):
+            from refeed.baselines.lenskit import solve_lenskit  # noqa: PLC0415
+
+            return solve_lenskit(self.config, train, self._seed)
         from refeed.baselines.myfm import solve_myfm  # noqa: PLC0415
 
         return solve_myfm(self.config, train, self._seed)

@@ -7,7 +7,7 @@ import torch
 
 from refeed.baselines.configs import SurpriseConfig
 from refeed.baselines.factors import Factors
-from refeed.baselines.peers import peer
+from refeed.baselines.peers import found_factors, peer
 from refeed.baselines.svdpp import own_factors
 from refeed.ratings.store import Ratings
 
@@ -19,6 +19,7 @@ def solve_surprise(config: SurpriseConfig, train: Ratings, seed: int) -> Factors
 
     Raises:
         ConfigError: Surprise is not installed.
+        TrainingDivergedError: the factors became NaN or infinite.
     """
     surprise = peer("surprise", config.kind)
     algorithms = {"svd": surprise.SVD, "svdpp": surprise.SVDpp}
@@ -30,18 +31,16 @@ def solve_surprise(config: SurpriseConfig, train: Ratings, seed: int) -> Factors
         random_state=seed,
     )
     algorithm.fit(trainset(train))
-    parts = {
-        "user_bias": algorithm.bu,
-        "item_bias": algorithm.bi,
-        "users": algorithm.pu,
-        "items": algorithm.qi,
-        "implicit": getattr(algorithm, "yj", np.zeros_like(algorithm.qi)),
-    }
-    at = {name: torch.from_numpy(part).float() for name, part in parts.items()}
-    # Factors of users and items without ratings are as they were drawn.
-    at["users"][torch.from_numpy(train.user_counts == 0)] = 0
-    at["items"][torch.from_numpy(train.item_counts == 0)] = 0
-    return Factors(train.mean, at["user_bias"], at["item_bias"], own_factors(at, train), at["items"])
+    parts = {"users": algorithm.pu, "implicit": getattr(algorithm, "yj", np.zeros_like(algorithm.qi))}
+    own = own_factors({name: torch.from_numpy(part).float() for name, part in parts.items()}, train)
+    return found_factors(
+        train,
+        mean=train.mean,
+        user_biases=algorithm.bu,
+        item_biases=algorithm.bi,
+        users=own.numpy(),
+        items=algorithm.qi,
+    )
 
 
 def trainset(train: Ratings) -> Any:

@@ -37,10 +37,12 @@ _OTHERS = {
     "rrn": "RRN",
     "surprise-svd": None,
     "surprise-svdpp": None,
+    "cornac-mf": None,
+    "lenskit-mf": None,
     "myfm-flipped": None,
     "default": None,
+    "blend": None,
     "simple": None,
-    "plus": None,
 }
 """Recipe → its name in the paper."""
 
