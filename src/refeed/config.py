@@ -109,7 +109,7 @@ class RidgeConfig(_Strict):
         hidden: share of the ratings that the code does not see, drawn anew in every step.
         noise: deviation of the noise that item vectors are multiplied by in every step.
         prior_vectors: precision of the items' vectors V; "auto": chosen on the validation ratings; without
-            these, or with very many ratings, by the number of ratings.
+            these, by the number of ratings.
         prior_users: precision of what users add to the items they rated, F; "auto": likewise.
         prior_pulls: precision of what having rated an item says of a user, Y.
         prior_bias: precision of the items' biases.

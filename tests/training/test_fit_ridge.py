@@ -17,6 +17,7 @@ from refeed.model.ensemble import Ensemble, RidgeEnsemble
 from refeed.model.intervals import Uncertain
 from refeed.model_folder import ModelFolder
 from refeed.ratings.pairs import align_to
+from refeed.training import settle
 from refeed.training.fit import fit
 from refeed.training.progress import Reporter, reporting, silent
 
@@ -115,6 +116,24 @@ def test_auto_is_settled_by_the_ratings_and_written_down(tmp_path: Path) -> None
     assert len(errors) == len(trials) >= 4
     best = f"model.prior_users = {settled.prior_users:g}, model.prior_vectors = {settled.prior_vectors:g}"
     assert best == min(errors, key=lambda priors: errors[priors])
+
+
+def test_with_very_many_ratings_priors_are_tried_on_some_users_and_scaled_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, valid = simulated()
+    monkeypatch.setattr(settle, "_MOST", len(train) // 3)
+    auto = Config(model=RidgeConfig(), train=ridge_of().train)
+    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+        fit(train, valid, auto, tmp_path / "run", reporter=reporter)
+    trials = [line for line in (tmp_path / "said.txt").read_text().splitlines() if line.startswith("trial")]
+    ratings = int(trials[0].split("(")[1].split()[0].replace(",", ""))
+    assert ratings < len(train) / 2
+    best = min(trials, key=lambda line: float(line.split()[-1]))
+    settled = ModelFolder.load(tmp_path / "run").config.model
+    assert isinstance(settled, RidgeConfig)
+    tried = float(best.split("prior_users = ")[1].split(",")[0])
+    assert settled.prior_users == pytest.approx(tried * np.sqrt(len(train) / ratings), rel=0.06)
 
 
 def test_what_is_given_is_not_chosen(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """Settings that say "auto", settled by the ratings."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Int64
 
 from refeed.config import Config, RidgeConfig
 from refeed.errors import ConfigError
@@ -29,7 +32,7 @@ _START, _POWER = 500.0, 0.5
 
 _RATIO = 2.0  # of the prior of V to that of F: found likewise
 _FACTOR = 3.0  # between the priors that are tried
-_MOST = 5_000_000  # ratings up to which priors are tried: with more of them a trial takes too long
+_MOST = 1_000_000  # ratings that priors are tried with, about: with more of them a trial takes too long
 _HARDLY = 1e-4  # a prior that is better by no more than this part of the error ends the walk
 
 
@@ -61,9 +64,17 @@ def settled(
     if "auto" not in (model.prior_users, model.prior_vectors):
         return config
     start = _START * (len(train) / 100_000) ** _POWER
-    if held_out is None or len(train) > _MOST:
-        return _with_priors(config, start, _RATIO * start)
-    return _with_best_priors(config, start, train, held_out, runtime, reporter)
+    priors = start, _RATIO * start
+    if held_out is not None:
+        tried, known = _sample(train, held_out)
+        # What is best grows with the ratings as the start does (benchmarks/RESULTS.md).
+        grown = (len(train) / len(tried)) ** _POWER
+        if len(known):
+            best = _best_priors(
+                config, (priors[0] / grown, priors[1] / grown), tried, known, runtime, reporter
+            )
+            priors = best[0] * grown, best[1] * grown
+    return _with_priors(config, *priors)
 
 
 def _width(ratings: int) -> int:
@@ -87,10 +98,38 @@ def _with(config: Config, settings: Mapping[str, Any]) -> Config:
     return config.model_copy(update={"model": config.model.model_copy(update=settings)})
 
 
-def _with_best_priors(
-    config: Config, start: float, train: Ratings, held_out: Aligned, runtime: Runtime, reporter: Reporter
-) -> Config:
-    """The priors with the lowest validation RMSE: a walk, as long as it gets better.
+def _sample(train: Ratings, held_out: Aligned) -> tuple[Ratings, Aligned]:
+    """About a million ratings, of as many users as have them, and what is held out of theirs."""
+    if len(train) <= _MOST:
+        return train, held_out
+    chosen = np.random.default_rng(0).random(train.n_users) < _MOST / len(train)
+    sample = train.select(np.repeat(chosen, train.user_counts))
+    users, items = (_positions(counts) for counts in (sample.user_counts, sample.item_counts))
+    known = (users[held_out.users] >= 0) & (items[held_out.items] >= 0)
+    return sample.compact(), replace(
+        held_out,
+        users=users[held_out.users[known]],
+        items=items[held_out.items[known]],
+        values=held_out.values[known],
+        times=None if held_out.times is None else held_out.times[known],
+    )
+
+
+def _positions(counts: Int64[np.ndarray, " all"]) -> Int64[np.ndarray, " all"]:
+    """Where those with ratings are once the others are dropped; -1 for the others."""
+    positions: Int64[np.ndarray, " all"] = np.where(counts > 0, np.cumsum(counts > 0) - 1, -1)
+    return positions
+
+
+def _best_priors(
+    config: Config,
+    start: tuple[float, float],
+    train: Ratings,
+    held_out: Aligned,
+    runtime: Runtime,
+    reporter: Reporter,
+) -> tuple[float, float]:
+    """The priors of F and V with the lowest validation RMSE: a walk, as long as it gets better.
 
     First both get stronger or weaker together; then that of F alone gets stronger, as there are ratings where
     who rated an item says little of it. Every trial is a whole training: after a shorter one weaker priors
@@ -106,7 +145,7 @@ def _with_best_priors(
         if priors not in errors:
             predicted = _trained(tried, train, runtime).predict(train, held_out.users, held_out.items)
             errors[priors] = rmse(clipped(predicted, train.scale), held_out.values)
-            reporter.say(f"trial: {priors}, validation RMSE {errors[priors]:.4f}")
+            reporter.say(f"trial ({len(train):,} ratings): {priors}, validation RMSE {errors[priors]:.4f}")
         return errors[priors]
 
     def walked(users: float, vectors: float, factors: tuple[float, float]) -> tuple[float, float]:
@@ -114,10 +153,9 @@ def _with_best_priors(
             users, vectors = users * factors[0], vectors * factors[1]
         return users, vectors
 
-    priors = start, _RATIO * start
-    stronger = walked(*priors, (_FACTOR, _FACTOR))
-    priors = stronger if stronger != priors else walked(*priors, (1 / _FACTOR, 1 / _FACTOR))
-    return _with_priors(config, *walked(*priors, (_FACTOR, 1.0)))
+    stronger = walked(*start, (_FACTOR, _FACTOR))
+    priors = stronger if stronger != start else walked(*start, (1 / _FACTOR, 1 / _FACTOR))
+    return walked(*priors, (_FACTOR, 1.0))
 
 
 def _trained(config: Config, train: Ratings, runtime: Runtime) -> Model:
