@@ -27,8 +27,13 @@ def test_every_rating_has_one_place_with_its_user(lengths: list[int], entries: i
 
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=60))
 def test_few_places_are_filled_up(lengths: list[int]) -> None:
-    places = sum(block.rated.size for block in padded(bounds(lengths)))
-    assert places <= 1.25 * sum(lengths) + 4 * len(lengths)
+    for block in padded(bounds(lengths)):
+        filled_up = int((~block.rated).sum())
+        assert filled_up <= max(2048, 0.2 * block.rated.size)
+
+
+def test_few_users_make_few_blocks() -> None:
+    assert len(list(padded(bounds(list(range(10, 60)))))) == 1
 
 
 def test_a_user_with_very_many_ratings_costs_the_others_nothing() -> None:

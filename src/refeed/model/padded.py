@@ -16,7 +16,7 @@ ENTRIES = 1 << 16
 """Ratings at a time, filled-up places included: what a block of users takes in memory follows from this."""
 
 _SLACK = 1.25  # a block's longest history, at most, relative to its shortest …
-_FREE = 4  # … or so many ratings more
+_SPARE = 2048  # … or so many places filled up in it: another block costs as much (some milliseconds)
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Padded:
 def padded(indptr: Int64[np.ndarray, " bounds"], entries: int = ENTRIES) -> Iterator[Padded]:
     """Put the users of a compressed matrix into blocks, from the shortest history to the longest.
 
-    At most a quarter of the places are filled up (beside a few a user), whatever the lengths; a single user
-    with a longer history than `entries` is a block alone.
+    Of each block at most a fifth of the places are filled up, or so few that another block would cost more;
+    a single user with a longer history than `entries` is a block alone.
 
     Args:
         indptr: where each user's ratings start, and the end of the last.
@@ -56,12 +56,13 @@ def padded(indptr: Int64[np.ndarray, " bounds"], entries: int = ENTRIES) -> Iter
     lengths = counts[order]
     first = 0
     while first < len(order):
-        longest = max(int(lengths[first] * _SLACK), int(lengths[first]) + _FREE)
-        last = int(np.searchsorted(lengths, longest, side="right"))
-        if (last - first) * lengths[last - 1] > entries:
-            last = first + max(1, entries // longest)
+        within = lengths[first : first + max(1, entries // max(int(lengths[first]), 1))]
+        places = within * np.arange(1, len(within) + 1)  # of a block up to here
+        spare = places - np.cumsum(within)
+        fits = ((spare <= _SPARE) | (within <= within[0] * _SLACK)) & (places <= entries)
+        last = first + max(1, int(np.argmin(fits)) if not fits.all() else len(fits))
         users = order[first:last]
-        within = np.arange(lengths[last - 1])
-        rated = within < counts[users][:, None]
-        yield Padded(users, np.where(rated, indptr[users][:, None] + within, 0), rated)
+        at = np.arange(lengths[last - 1])
+        rated = at < counts[users][:, None]
+        yield Padded(users, np.where(rated, indptr[users][:, None] + at, 0), rated)
         first = last
