@@ -84,10 +84,12 @@ class Plan:
         """How much training the paper's recipes get here, against the paper's, in words."""
         users, _, _ = self.data.parts(self.window, "paper", 0).shape
         here = max(1, users // 128)
+        epochs = "and epochs are the paper's"
+        if self.epochs is not None:
+            epochs = f"are the paper's, of its 100 epochs at most {self.epochs}"
         return (
-            f"Learning rates, batches of 128 users and epochs are the paper's. Here an epoch has {here:,} "
-            f"updates, in the paper's full window {477_412 // 128:,}: with fewer ratings the same recipe "
-            "trains less far."
+            f"Learning rates, batches of 128 users {epochs}. Here an epoch has {here:,} updates, in the "
+            f"paper's full window {477_412 // 128:,}: with fewer ratings the same recipe trains less far."
         )
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from refeed.evaluation.metrics import clipped, rmse
 from refeed.model.blend import Blend
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
@@ -27,4 +28,5 @@ def weigh(blend: Blend, train: Ratings, held_out: Aligned) -> str:
     least = float(apart @ (held_out.values - ridge)) / max(float(apart @ apart), 1e-30)
     weight = float(np.clip(least, 0, 1))
     blend.weight.fill_(weight)
-    return f"the network's weight in the blend: {weight:.2f}"
+    error = rmse(clipped(ridge + weight * apart, train.scale), held_out.values)
+    return f"the network's weight in the blend: {weight:.2f}, validation RMSE {error:.4f}"
