@@ -11,6 +11,7 @@ from refeed.config import AutoencoderConfig, Config, TrainConfig, config_from_to
 from refeed.errors import ConfigError, TrainingDivergedError
 from refeed.evaluation.metrics import rmse
 from refeed.model.blend import Blend
+from refeed.model.intervals import Uncertain
 from refeed.model.ridge import RidgeAutoencoder
 from refeed.model_folder import ModelFolder
 from refeed.ratings.pairs import align_to
@@ -97,6 +98,9 @@ def test_until_the_network_is_trained_the_folder_predicts_as_the_ridge_autoencod
     users = items = np.arange(10)
     ridge, blend = (ModelFolder.load(tmp_path / name).model for name in ("alone", "stopped"))
     np.testing.assert_array_equal(blend.predict(train, users, items), ridge.predict(train, users, items))
+    assert isinstance(ridge, Uncertain)
+    assert isinstance(blend, Uncertain)
+    np.testing.assert_array_equal(blend.quantiles, ridge.quantiles)
 
 
 def test_without_validation_ratings_the_network_is_left_out(tmp_path: Path) -> None:

@@ -234,6 +234,7 @@ def _finish(run: _Run, place: Place) -> None:
         model = _trained_members(run, place.member + 1, name)[-1]
         if isinstance(model, RidgeAutoencoder):
             said = carry_forward(model, run.train, run.held_out, run.config.model)
+            calibrate(model, run.train, run.held_out)  # by itself, too, for what it will be a part of
             run.save(name, model)
         elif run.held_out and place.member + 1 == run.config.members:
             blend = assembled(run.config, [*run.members, model])

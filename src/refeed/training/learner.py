@@ -161,11 +161,11 @@ def make_learner(
     Args:
         config: says which.
         train: the training ratings.
-        valid: held-out ratings, on which a residual model's damping is chosen.
+        valid: held-out ratings, on which a residual model's damping is chosen and a ridge's intervals rest.
         device: where to train.
     """
     if isinstance(config.model, RidgeConfig):
-        return RidgeLearner(config, train, device)
+        return RidgeLearner(config, train, device, calibrated=valid is None)
     model = build_member(config, n_users=train.n_users, n_items=train.n_items)
     if not isinstance(model, Autoencoder):
         raise TypeError(f"a model of kind {config.model.kind} is not trained in steps")

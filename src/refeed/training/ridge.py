@@ -73,15 +73,20 @@ class RidgeLearner(nn.Module):
         config: the model's, of a settled width, and the training's.
         train: the training ratings.
         device: where the numbers are computed.
+        calibrated: whether a finished model gets its quantiles from the training's errors; False where they
+            come from held-out ratings, or aren't asked for.
     """
 
     waiting: Tensor
     own: Tensor
     steps: Tensor
 
-    def __init__(self, config: Config, train: Ratings, device: torch.device) -> None:
+    def __init__(
+        self, config: Config, train: Ratings, device: torch.device, *, calibrated: bool = True
+    ) -> None:
         super().__init__()
         model = config.model
+        self._calibrated = calibrated
         if not isinstance(model, RidgeConfig) or "auto" in (
             model.width,
             model.prior_users,
@@ -307,7 +312,8 @@ class RidgeLearner(nn.Module):
         model.scale.copy_(self.scale)
         model.doubt.copy_(self.log_doubt.exp())
         model.counts.copy_(torch.from_numpy(self.rows.item_counts))
-        model.quantiles.copy_(torch.from_numpy(self.quantiles()))
+        if self._calibrated:
+            model.quantiles.copy_(torch.from_numpy(self.quantiles()))
         return model.eval()
 
     def _damped_means(self) -> Float64[np.ndarray, " items"]:

@@ -160,7 +160,7 @@ def _best_priors(
 
 def _trained(config: Config, train: Ratings, runtime: Runtime) -> Model:
     """A model after all its steps, without a folder."""
-    learner = RidgeLearner(config, train, runtime.device)
+    learner = RidgeLearner(config, train, runtime.device, calibrated=False)
     batches = Batches(learner, config.train, runtime)
     optimizer = make_optimizer(learner.parameter_groups(), config.train)
     generator = torch.Generator(runtime.device)
