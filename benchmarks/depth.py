@@ -1,12 +1,13 @@
 """Where does depth pay? The ridge autoencoder, autoencoders of one to five hidden layers, and blends of both.
 
     python benchmarks/depth.py --ratings 1000000 [--seeds 0] [--recipes …]
-    python benchmarks/depth.py --split SPLIT
+    python benchmarks/depth.py --split SPLIT [--share 0.2]
 
 On simulated Netflix of so many ratings (the last tenth by time is held out, half of it for validation), or
-on a split. The deep networks are `simple` with more layers: residuals of biases, inputs scaled by the root,
-hidden inputs. A blend is the least-squares combination of two models' predictions, fitted on validation.
-Prints validation and test RMSE (clipped), seconds, and one JSON line.
+on a split; with --share of a part of the training users alone. The deep networks are `simple` with more
+layers: residuals of biases, inputs scaled by the root, hidden inputs. A blend is the least-squares
+combination of two models' predictions, fitted on validation. Prints validation and test RMSE (clipped),
+seconds, and one JSON line.
 """
 
 import argparse
@@ -80,6 +81,7 @@ def main() -> None:
     )
     parser.add_argument("--ratings", type=int, default=1_000_000)
     parser.add_argument("--split", type=Path)
+    parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--recipes", nargs="+", default=RECIPES)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
@@ -89,6 +91,9 @@ def main() -> None:
         users = round(USERS * asked.ratings / RATINGS)
         split = split_by_time(simulate_ratings(users, ITEMS, asked.ratings, seed=0))
         parts = split.train, split.valid, split.test
+    if asked.share < 1:
+        kept = np.random.default_rng(0).random(parts[0].n_users) < asked.share
+        parts = parts[0].select(np.repeat(kept, parts[0].user_counts)).compact(), *parts[1:]
     print(f"{len(parts[0]):,} training, {len(parts[2]):,} test ratings", flush=True)
     facts, first = [], None
     for recipe in asked.recipes:

@@ -158,6 +158,7 @@ def test_l2_beside_the_loss_is_refused_for_adamw_whose_decay_is_none_of_the_loss
         ("lenskit-mf", "model.decay=0", "model.decay = 0"),
         ("lenskit-mf", "model.damping=[5.0]", "model.damping"),
         ("myfm-flipped", "model.rank=-1", "model.rank"),
+        ("surprise-svd", "train.seed=2147483648", "train.seed = 2147483648"),
     ],
 )
 def test_errors_of_the_other_kinds_name_the_key_without_the_kind(

@@ -400,7 +400,8 @@ def test_similar_items_are_sorted_or_refused_by_name(recommender: Recommender) -
 def test_an_explanation_adds_up_or_is_refused_by_name(recommender: Recommender) -> None:
     config = recommender.folder.config
     if not isinstance(recommender.folder.model, Explaining) or config.network or config.model.kind != "ridge":
-        with pytest.raises(ModelError, match="no sum"):
+        beside = " that is blended with a network" if config.network else ""
+        with pytest.raises(ModelError, match=f"of kind {config.model.kind}{beside} is no sum"):
             recommender.explain("user 7", "item 3")
         return
     for who in ("user 7", f"user {SILENT}", {"item 3": 4.0, "item 5": 1.0}, {}):

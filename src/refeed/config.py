@@ -182,7 +182,8 @@ class TrainConfig(_Strict):
             goes into a training step's matrix products is rounded to bf16; "auto": bf16 where this machine
             multiplies it much faster, else float32.
         ensemble: how many models of different seeds to train; predictions are the means of theirs.
-        seed: of the start, the order of the users and the dropout.
+        seed: of the start, the order of the users and the dropout; below 2³¹, as the libraries of some peers
+            take no larger one.
         checkpoint_minutes: also checkpoint within an epoch when so much time has passed.
     """
 
@@ -209,7 +210,7 @@ class TrainConfig(_Strict):
     update_path: Literal["auto", "dense", "sparse"] = "auto"
     precision: Literal["auto", "float32", "bf16", "float64"] = "float32"
     ensemble: Annotated[int, Field(ge=1)] = 1
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
 
     @model_validator(mode="after")

@@ -243,10 +243,10 @@ class Recommender:
         """
         model = self.folder.model
         if not isinstance(model, Explaining):
-            what = "blended with a network" if self.folder.config.network else "of kind"
+            beside = " that is blended with a network" if self.folder.config.network else ""
             raise ModelError(
-                f"a prediction of a model {what} {self.folder.config.model.kind} is no sum of parts; train "
-                "one of kind ridge (the default recipe) for explanations"
+                f"a prediction of a model of kind {self.folder.config.model.kind}{beside} is no sum of "
+                "parts; train one of kind ridge alone (the default recipe) for explanations"
             )
         histories, users = self._histories([who])
         (position,) = self.catalogue.positions([item])

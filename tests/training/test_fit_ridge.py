@@ -136,6 +136,34 @@ def test_with_very_many_ratings_priors_are_tried_on_some_users_and_scaled_up(
     assert settled.prior_users == pytest.approx(tried * np.sqrt(len(train) / ratings), rel=0.06)
 
 
+def test_a_prior_that_is_given_is_tried_on_some_users_as_it_would_be_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, valid = simulated()
+    monkeypatch.setattr(settle, "_MOST", len(train) // 3)
+    given = Config(model=RidgeConfig(width=3, prior_users=1000.0), train=ridge_of().train)
+    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+        fit(train, valid, given, tmp_path / "run", reporter=reporter)
+    trials = [line for line in (tmp_path / "said.txt").read_text().splitlines() if line.startswith("trial")]
+    ratings = int(trials[0].split("(")[1].split()[0].replace(",", ""))
+    tried = float(trials[0].split("prior_users = ")[1].split(",")[0])
+    assert tried == pytest.approx(1000 * np.sqrt(ratings / len(train)), rel=1e-3)
+    settled = ModelFolder.load(tmp_path / "run").config.model
+    assert isinstance(settled, RidgeConfig)
+    assert settled.prior_users == 1000
+
+
+def test_priors_are_those_of_the_number_of_ratings_where_nobody_is_in_the_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, valid = simulated()
+    monkeypatch.setattr(settle, "_MOST", 0)
+    for name, held_out in (("with", valid), ("without", None)):
+        fit(train, held_out, Config(model=RidgeConfig(width=3), train=ridge_of().train), tmp_path / name)
+    one, other = (ModelFolder.load(tmp_path / name).config.model for name in ("with", "without"))
+    assert one == other
+
+
 def test_what_is_given_is_not_chosen(tmp_path: Path) -> None:
     train, valid = simulated()
     model = RidgeConfig(prior_users=70.0, prior_vectors="auto", width=3)

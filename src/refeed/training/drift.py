@@ -26,6 +26,7 @@ __all__ = ["carry_forward"]
 _DAYS = (30.0, 90.0, 365.0)  # tried
 _DAMPING = 20.0  # ratings
 _SECONDS = 86_400.0  # a day
+_AT_ONCE = 1 << 22  # ratings: bounds what the weights take
 
 
 def carry_forward(
@@ -83,11 +84,14 @@ def _drift(
     days: float,
 ) -> Float64[np.ndarray, " items"]:
     """How far each item has moved, in units of ratings."""
-    weights = np.exp((times - times.max()) / (_SECONDS * days))
-    sums = np.bincount(train.items, weights=weights * errors, minlength=train.n_items)
-    drift: Float64[np.ndarray, " items"] = sums / (
-        np.bincount(train.items, weights=weights, minlength=train.n_items) + _DAMPING
-    )
+    latest = times.max()
+    sums, counts = np.zeros(train.n_items), np.full(train.n_items, _DAMPING)
+    for first in range(0, len(train), _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        weights = np.exp((times[some] - latest) / (_SECONDS * days))
+        sums += np.bincount(train.items[some], weights=weights * errors[some], minlength=train.n_items)
+        counts += np.bincount(train.items[some], weights=weights, minlength=train.n_items)
+    drift: Float64[np.ndarray, " items"] = sums / counts
     return drift
 
 

@@ -1,51 +1,35 @@
 """The training loop, from ratings to a model folder."""
 
-import copy
-import json
 import math
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
 from refeed.config import AutoencoderConfig, Config, RidgeConfig, TrainConfig
 from refeed.errors import DataError, TrainingDivergedError, UserError
-from refeed.files import same_file
-from refeed.kinds import assembled, build_member, build_model, config_of_member, mixed
-from refeed.model.autoencoder import Autoencoder
-from refeed.model.blend import Blend
-from refeed.model.ensemble import Ensemble
+from refeed.kinds import build_model, config_of_member, mixed
 from refeed.model.interface import Model, predict_pairs
-from refeed.model.intervals import Uncertain
-from refeed.model.ridge import RidgeAutoencoder
 from refeed.model_folder import (
-    ModelFolder,
-    binding,
     check_absent,
     create_folder,
-    save_weights,
-    write_card,
-    write_text,
 )
 from refeed.ratings.pairs import Aligned, align_to
 from refeed.ratings.store import Ratings
 from refeed.training.batches import Batches
-from refeed.training.blend import weigh
-from refeed.training.calibrate import calibrate
 from refeed.training.checkpoint import Place, load_checkpoint, place_of, save_checkpoint
-from refeed.training.drift import carry_forward
 from refeed.training.learner import AutoencoderLearner, make_learner
 from refeed.training.machine import choose_paths
 from refeed.training.optimizer import flush, make_optimizer, set_learning_rate
 from refeed.training.progress import Reporter, silent
 from refeed.training.resume import resumed_config
 from refeed.training.ridge import RidgeLearner
-from refeed.training.runtime import Runtime, running
+from refeed.training.run import Metrics, Run, finish, trained_members
+from refeed.training.runtime import running
 from refeed.training.schedule import learning_rate
 from refeed.training.settle import settled
 from refeed.training.share import Share
@@ -56,8 +40,6 @@ __all__ = ["fit"]
 
 USERS_AT_ONCE = 4096
 
-Metrics = dict[str, int | float | None]
-_Weights = Literal["model", "last"]
 _AnyLearner = AutoencoderLearner | RidgeLearner
 
 
@@ -104,7 +86,7 @@ def fit(
             check_absent(out)
             runtime.wait()  # until every process has looked, before one of them makes it
             config = settled(config, train, held_out, runtime, reporter)
-        run = _Run(out, config, train, held_out, runtime, reporter, [])
+        run = Run(out, config, train, held_out, runtime, reporter, [])
         if not resume and runtime.rank == 0:
             create_folder(out, config, train)
         runtime.wait()
@@ -115,58 +97,7 @@ def fit(
             _solve_or_remove(run, model, valid, resume=resume)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """What stays the same during a training, and the members of the ensemble that are trained already."""
-
-    out: Path
-    config: Config
-    train: Ratings
-    held_out: Aligned | None
-    runtime: Runtime
-    reporter: Reporter
-    members: list[Model]
-
-    def save(self, name: str, model: Model) -> None:
-        """Write weights; of several members those before, too, and this one in place of those to come.
-
-        Networks to come that a ridge autoencoder is blended with are at their start, and weigh nothing yet.
-        """
-        whole = self._with_others(model) if self.config.members > 1 else model
-        # A network that weighs nothing yet leaves the intervals as they are; `_finish` takes it in.
-        if isinstance(whole, Uncertain) and not isinstance(model, Autoencoder):
-            calibrate(whole, self.train, self.held_out)
-        self.write(name, whole)
-
-    def _with_others(self, model: Model) -> Model:
-        members = [*self.members, model]
-        for member in range(len(members), self.config.members):
-            if member < self.config.train.ensemble or isinstance(model, Autoencoder):
-                members.append(copy.deepcopy(model))
-            else:
-                like = config_of_member(self.config, member)
-                members.append(build_member(like, n_users=self.train.n_users, n_items=self.train.n_items))
-        return assembled(self.config, members)
-
-    def write(self, name: str, model: Model) -> None:
-        """Write the weights of a whole model."""
-        if self.runtime.rank == 0:
-            bound_to = binding(self.out, self.config, self.train)
-            weights = model.state_dict()  # type: ignore[attr-defined]
-            save_weights(self.out / f"{name}.safetensors", weights, bound_to)
-
-    def keep(self, name: str, other: str) -> None:
-        """Save the weights of that name under another one, too."""
-        if self.runtime.rank == 0:
-            same_file(self.out / f"{name}.safetensors", self.out / f"{other}.safetensors")
-
-    def save_metrics(self, metrics: list[Metrics]) -> None:
-        if self.runtime.rank == 0:
-            write_text(self.out / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in metrics))
-            write_card(self.out, self.config, self.train, metrics)
-
-
-def _solve_or_remove(run: _Run, model: Model, valid: Ratings | None, *, resume: bool) -> None:
+def _solve_or_remove(run: Run, model: Model, valid: Ratings | None, *, resume: bool) -> None:
     """Leave no folder behind if the model can't be fitted: without times, say, or without its library."""
     try:
         _solve(run, model, valid)
@@ -177,7 +108,7 @@ def _solve_or_remove(run: _Run, model: Model, valid: Ratings | None, *, resume: 
         raise
 
 
-def _solve(run: _Run, model: Model, valid: Ratings | None) -> None:
+def _solve(run: Run, model: Model, valid: Ratings | None) -> None:
     """A model that fits itself: one "epoch"."""
     started = time.perf_counter()
     model.fit(run.train, valid)  # type: ignore[attr-defined]
@@ -196,61 +127,22 @@ def _solve(run: _Run, model: Model, valid: Ratings | None) -> None:
     run.save_metrics([metrics])
 
 
-def _train_members(run: _Run, valid: Ratings | None, *, resume: bool) -> None:
+def _train_members(run: Run, valid: Ratings | None, *, resume: bool) -> None:
     """Train a network, or one after the other those of an ensemble."""
     path = run.out / "resume.pt"
     place = place_of(path) if resume and path.exists() else Place()
-    run.members.extend(_trained_members(run, place.member))
+    run.members.extend(trained_members(run, place.member))
     while True:
         place = _train(run, place, valid, resume=resume)
         run.runtime.wait()  # until the weights are written
-        _finish(run, place)
+        finish(run, place)
         if place.member + 1 == run.config.members:
             return
-        run.members[:] = _trained_members(run, place.member + 1)
+        run.members[:] = trained_members(run, place.member + 1)
         place = Place(member=place.member + 1, metrics=place.metrics)
 
 
-def _trained_members(run: _Run, count: int, weights: _Weights = "model") -> list[Model]:
-    """The first members, or the only one, each at its best, from the model folder."""
-    if not count:
-        return []
-    model = ModelFolder.load(run.out, weights).model
-    model.to(run.runtime.device)  # type: ignore[attr-defined]  # models are modules, too
-    return model.each()[:count] if isinstance(model, Ensemble | Blend) else [model]
-
-
-def _finish(run: _Run, place: Place) -> None:
-    """What can be done only once a member is trained: an item's drift, and the weight of a network.
-
-    Done anew where a training goes on, as what is there already doesn't count.
-    """
-    said: str | None = None
-    if not isinstance(run.config.model, RidgeConfig):
-        return
-    best_is_last = place.best_epoch == place.epoch
-    names: list[_Weights] = ["model"] if best_is_last else ["last", "model"]
-    for name in names:
-        model = _trained_members(run, place.member + 1, name)[-1]
-        if isinstance(model, RidgeAutoencoder):
-            said = carry_forward(model, run.train, run.held_out, run.config.model)
-            calibrate(model, run.train, run.held_out)  # by itself, too, for what it will be a part of
-            run.save(name, model)
-        elif run.held_out and place.member + 1 == run.config.members:
-            blend = assembled(run.config, [*run.members, model])
-            if not isinstance(blend, Blend):
-                raise TypeError(f"{run.out} holds no blend")
-            said = weigh(blend, run.train, run.held_out)
-            calibrate(blend, run.train, run.held_out)
-            run.write(name, blend)
-    if best_is_last:
-        run.keep("model", "last")
-    run.runtime.wait()
-    if said:
-        run.reporter.say(said)
-
-
-def _train(run: _Run, place: Place, valid: Ratings | None, *, resume: bool) -> Place:
+def _train(run: Run, place: Place, valid: Ratings | None, *, resume: bool) -> Place:
     """Train one network to its end, from its start or from where it stopped."""
     path, config = run.out / "resume.pt", config_of_member(run.config, place.member)
     learner = make_learner(config, run.train, valid, run.runtime.device)
@@ -275,7 +167,7 @@ def _train(run: _Run, place: Place, valid: Ratings | None, *, resume: bool) -> P
 
 
 def _train_epoch(
-    run: _Run,
+    run: Run,
     learner: _AnyLearner,
     optimizer: torch.optim.Optimizer,
     batches: Batches[Any],
@@ -317,7 +209,7 @@ def _rate(config: TrainConfig, batches: Batches[Any], epoch: int, batch: int) ->
     return learning_rate(config, epoch, batch, batches=len(batches), users=batches.size)
 
 
-def _checked(run: _Run, losses: list[torch.Tensor], share: Share[Any], place: Place, rate: float) -> float:
+def _checked(run: Run, losses: list[torch.Tensor], share: Share[Any], place: Place, rate: float) -> float:
     """The loss of the ratings, on all processes; an error if any loss of the batch isn't finite."""
     together = run.runtime.sum_tensor(torch.stack(losses)).tolist()
     if all(math.isfinite(loss) for loss in together):
@@ -337,12 +229,12 @@ def _checked(run: _Run, losses: list[torch.Tensor], share: Share[Any], place: Pl
     )
 
 
-def _section(run: _Run, place: Place) -> str:
+def _section(run: Run, place: Place) -> str:
     """Where the settings of a member's training are."""
     return "train" if place.member < run.config.train.ensemble else "network_train"
 
 
-def _kept(run: _Run, place: Place) -> str:
+def _kept(run: Run, place: Place) -> str:
     """What is left of a training that diverged."""
     if place.epoch:
         return f"{run.out} keeps the weights of epoch {place.epoch} and of the best one"
@@ -351,7 +243,7 @@ def _kept(run: _Run, place: Place) -> str:
     return f"No epoch was finished: remove {run.out}, or choose another --out"
 
 
-def _end_epoch(run: _Run, learner: _AnyLearner, batches: Batches[Any], place: Place) -> None:
+def _end_epoch(run: Run, learner: _AnyLearner, batches: Batches[Any], place: Place) -> None:
     """Evaluate, note the metrics, save the weights, and move on to the next epoch."""
     config = config_of_member(run.config, place.member).train
     learner.eval()
@@ -382,7 +274,7 @@ def _end_epoch(run: _Run, learner: _AnyLearner, batches: Batches[Any], place: Pl
     run.save_metrics(place.metrics)
 
 
-def _save_and_stop(run: _Run, learner: _AnyLearner, optimizer: torch.optim.Optimizer, place: Place) -> None:
+def _save_and_stop(run: Run, learner: _AnyLearner, optimizer: torch.optim.Optimizer, place: Place) -> None:
     if run.runtime.rank == 0:
         save_checkpoint(run.out / "resume.pt", learner, optimizer, place)
     flush(optimizer)  # after the checkpoint, which keeps the rounding of a training that never stopped
@@ -396,7 +288,7 @@ def _save_and_stop(run: _Run, learner: _AnyLearner, optimizer: torch.optim.Optim
     raise KeyboardInterrupt
 
 
-def _rmse(run: _Run, model: Model, pairs: Aligned) -> float:
+def _rmse(run: Run, model: Model, pairs: Aligned) -> float:
     """Without clipping, pooled over the ratings (as the paper evaluates), over all processes."""
     mine = run.runtime.share(len(pairs))
     times = None if pairs.times is None else pairs.times[mine]
@@ -449,7 +341,7 @@ def _held_out(train: Ratings, valid: Ratings | None, reporter: Reporter) -> Alig
     return pairs
 
 
-def _say_facts(run: _Run, learner: _AnyLearner, batches: Batches[Any], place: Place) -> None:
+def _say_facts(run: Run, learner: _AnyLearner, batches: Batches[Any], place: Place) -> None:
     parameters = sum(parameter.numel() for parameter in learner.parameters())
     config = config_of_member(run.config, place.member).train
     if run.config.members > 1:

@@ -63,16 +63,15 @@ def settled(
         config = _with(config, {"width": _width(len(train))})
     if "auto" not in (model.prior_users, model.prior_vectors):
         return config
-    start = _START * (len(train) / 100_000) ** _POWER
-    priors = start, _RATIO * start
+    of_users = _START * (len(train) / 100_000) ** _POWER
+    priors = of_users, _RATIO * of_users
     if held_out is not None:
         tried, known = _sample(train, held_out)
-        # What is best grows with the ratings as the start does (benchmarks/RESULTS.md).
-        grown = (len(train) / len(tried)) ** _POWER
         if len(known):
-            best = _best_priors(
-                config, (priors[0] / grown, priors[1] / grown), tried, known, runtime, reporter
-            )
+            # What is best grows with the ratings as the start does (benchmarks/RESULTS.md).
+            grown = (len(train) / len(tried)) ** _POWER
+            start = priors[0] / grown, priors[1] / grown
+            best = _best_priors(_with_less(config, grown), start, tried, known, runtime, reporter)
             priors = best[0] * grown, best[1] * grown
     return _with_priors(config, *priors)
 
@@ -87,6 +86,12 @@ def _with_priors(config: Config, of_users: float, of_vectors: float) -> Config:
     priors = {"prior_users": of_users, "prior_vectors": of_vectors}
     auto = {name: _round(value) for name, value in priors.items() if getattr(model, name) == "auto"}
     return _with(config, auto)
+
+
+def _with_less(config: Config, grown: float) -> Config:
+    """With the priors that a config gives, made for all ratings, as they would be for fewer."""
+    given = {name: getattr(config.model, name) for name in ("prior_users", "prior_vectors")}
+    return _with(config, {name: value / grown for name, value in given.items() if value != "auto"})
 
 
 def _round(prior: float) -> float:
