@@ -158,6 +158,8 @@ def test_l2_beside_the_loss_is_refused_for_adamw_whose_decay_is_none_of_the_loss
         ("lenskit-mf", "model.decay=0", "model.decay = 0"),
         ("lenskit-mf", "model.damping=[5.0]", "model.damping"),
         ("myfm-flipped", "model.rank=-1", "model.rank"),
+        ("default", "model.drift=-1", "model.drift = -1: Input should be greater than or equal to 0"),
+        ("simple", "model.encoder=[0]", "model.encoder.0 = 0"),
         ("surprise-svd", "train.seed=2147483648", "train.seed = 2147483648"),
     ],
 )

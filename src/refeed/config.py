@@ -390,6 +390,8 @@ def _line(problem: Mapping[str, Any]) -> str:
     path = [str(part) for part in problem["loc"]]
     if path[:1] == ["model"]:
         del path[1:2]  # the kind: a part of pydantic's path, and no key that the user wrote
+    # Nor are the types that a value could have had; places in a list are.
+    path = path[:2] + [part for part in path[2:] if part.isdigit()]
     if problem["type"] == "extra_forbidden":
         return f"  {'.'.join(path)}: there is no such key"
     if problem["type"] == "value_error":  # ours, of several keys together: the message names them

@@ -111,6 +111,13 @@ def test_without_validation_ratings_the_network_is_left_out(tmp_path: Path) -> N
     assert "left out of the blend" in (tmp_path / "said.txt").read_text()
 
 
+def test_a_blend_is_not_resumed_without_what_weighs_it(tmp_path: Path) -> None:
+    train, valid = simulated()
+    fit(train, valid, blend_of(), tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"other settings: no section network \(it had one\); no section"):
+        fit(train, None, blend_of(), tmp_path / "run", resume=True)
+
+
 def test_a_network_that_diverges_is_named_and_the_ridge_autoencoder_kept(tmp_path: Path) -> None:
     train, valid = simulated()
     with pytest.raises(TrainingDivergedError, match=r"keeps the models before .*network_train\.lr"):

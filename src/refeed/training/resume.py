@@ -38,14 +38,16 @@ def resumed_config(out: Path, config: Config, train: Ratings) -> Config:
         }
         for section, table in _sections(config).items()
     }
-    other = [
-        f"{section}.{key} = {after.get(section, {}).get(key)!r} (it was {before.get(section, {}).get(key)!r})"
-        for section in sorted(before.keys() | after.keys())
-        for key in sorted(before.get(section, {}).keys() | after.get(section, {}).keys())
-        if key not in free and before.get(section, {}).get(key) != after.get(section, {}).get(key)
+    other = [f"no section {section} (it had one)" for section in before.keys() - after.keys()]
+    other += [f"a section {section} (it had none)" for section in after.keys() - before.keys()]
+    other += [
+        f"{section}.{key} = {after[section].get(key)!r} (it was {before[section].get(key)!r})"
+        for section in before.keys() & after.keys()
+        for key in before[section].keys() | after[section].keys()
+        if key not in free and before[section].get(key) != after[section].get(key)
     ]
     if other:
-        raise ConfigError(f"{out} can't be resumed with other settings: {'; '.join(other)}")
+        raise ConfigError(f"{out} can't be resumed with other settings: {'; '.join(sorted(other))}")
     known = Ratings.load(out / "history")
     if not (
         known.user_ids == train.user_ids
