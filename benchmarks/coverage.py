@@ -15,7 +15,7 @@ import numpy as np
 from accuracy import part
 from new_users import trained
 
-from refeed.model.intervals import Uncertain, interval
+from refeed.models.intervals import Uncertain, interval
 from refeed.ratings.pairs import align_to
 
 COVERAGES = (0.5, 0.8, 0.9, 0.95)
@@ -38,11 +38,11 @@ def main() -> None:
             raise SystemExit(f"{asked.recipe}: this kind of model does not know how sure it is")
         pairs = align_to(test, train)
         predicted = model.predict(train, pairs.users, pairs.items)
-        spreads = model.spreads(train, pairs.users, pairs.items)
-        thirds = np.digitize(spreads, np.quantile(spreads, [1 / 3, 2 / 3]))
+        predictive_std = model.predictive_std(train, pairs.users, pairs.items)
+        thirds = np.digitize(predictive_std, np.quantile(predictive_std, [1 / 3, 2 / 3]))
         line: dict[str, float | str] = {"split": split.name, "ratings": len(pairs)}
         for coverage in COVERAGES:
-            low, high = (np.clip(end, *scale) for end in interval(model, predicted, spreads, coverage))
+            low, high = (np.clip(end, *scale) for end in interval(model, predicted, predictive_std, coverage))
             within = (low <= pairs.values) & (pairs.values <= high)
             line[f"{coverage:.0%}"] = float(within.mean())
             line[f"width {coverage:.0%}"] = float((high - low).mean())

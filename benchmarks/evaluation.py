@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from refeed.config import AutoencoderConfig
 from refeed.evaluation.evaluate import Evaluation, evaluate
-from refeed.model.autoencoder import Autoencoder
+from refeed.models.autoencoder.network import Autoencoder
 from refeed.ratings.simulate import simulate_ratings
 from refeed.ratings.store import Ratings
 

@@ -18,8 +18,8 @@ import numpy as np
 from accuracy import part
 
 from refeed.config import load_recipe
-from refeed.model.interface import Model
 from refeed.model_folder import ModelFolder
+from refeed.models.interface import Model
 from refeed.ratings.pairs import align_to
 from refeed.ratings.store import Ratings
 from refeed.training.fit import fit

@@ -19,14 +19,14 @@ import numpy as np
 import torch
 
 from refeed.config import AutoencoderConfig, Config
-from refeed.model.autoencoder import Autoencoder
-from refeed.model.interface import predict_blocks
+from refeed.inference.ranking import supported_scores
+from refeed.inference.recommender import Recommender
+from refeed.inference.scoring import hide_seen, rank, score, users_at_once
 from refeed.model_folder import ModelFolder
-from refeed.ranking import supported_scores
+from refeed.models.autoencoder.network import Autoencoder
+from refeed.models.interface import predict_blocks
 from refeed.ratings.simulate import simulate_ratings
 from refeed.ratings.store import Ratings
-from refeed.recommender import Recommender
-from refeed.scoring import hide_seen, rank, score, users_at_once
 
 ITEMS, PER_USER = 17_768, 205
 

@@ -25,16 +25,16 @@ import torch
 from dense import DenseStep
 
 from refeed.config import AutoencoderConfig, TrainConfig
-from refeed.model.autoencoder import Autoencoder
-from refeed.model.dropout import Dropout
-from refeed.model.refeed_cost import collapses
+from refeed.models.autoencoder.dropout import Dropout
+from refeed.models.autoencoder.example import whole
+from refeed.models.autoencoder.network import Autoencoder
+from refeed.models.autoencoder.paths import takes_halves
+from refeed.models.autoencoder.refeed_cost import collapses
+from refeed.models.autoencoder.step import train_step
+from refeed.optim.optimizer import make_optimizer
 from refeed.ratings.simulate import simulate_ratings
 from refeed.ratings.store import Ratings
-from refeed.training.example import whole
-from refeed.training.machine import takes_halves
-from refeed.training.optimizer import make_optimizer
-from refeed.training.runtime import Runtime, keep_freed_memory
-from refeed.training.step import train_step
+from refeed.runtime import Runtime, keep_freed_memory
 
 WIDTHS = [512, 512, 1024]
 ITEMS = 17_768

@@ -17,9 +17,9 @@ import pytest
 
 from refeed.cli import main
 from refeed.config import load_recipe
+from refeed.inference.recommender import Recommender
 from refeed.ratings.sample import load_sample
 from refeed.ratings.store import Ratings
-from refeed.recommender import Recommender
 from refeed.training.fit import fit
 
 Refeed = Callable[..., tuple[int, str, str]]

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.torch import load, save
 
-from refeed.baselines.configs import (
+from refeed.config import AutoencoderConfig, BiasConfig, Config, MeanConfig, RidgeConfig, TrainConfig
+from refeed.config.baselines import (
     CornacMFConfig,
     LenskitMFConfig,
     MyFMConfig,
@@ -20,17 +21,16 @@ from refeed.baselines.configs import (
     SvdppConfig,
     TimeSvdppConfig,
 )
-from refeed.config import AutoencoderConfig, BiasConfig, Config, MeanConfig, RidgeConfig, TrainConfig
 from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
 from refeed.evaluation.evaluate import compare, evaluate
-from refeed.kinds import build_model
-from refeed.model.explaining import Explaining
-from refeed.model.interface import InTime, predict_pairs
-from refeed.model.intervals import Uncertain
+from refeed.factory import build_model
+from refeed.inference.recommender import Recommender
 from refeed.model_folder import ModelFolder
+from refeed.models.explaining import Explaining
+from refeed.models.interface import InTime, predict_pairs
+from refeed.models.intervals import Uncertain
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
-from refeed.recommender import Recommender
 from refeed.training.fit import fit
 
 _SHORT = TrainConfig(optimizer="adamw", lr=0.01, batch=16, epochs=3)

@@ -15,16 +15,6 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
-from refeed.baselines.configs import (
-    CornacMFConfig,
-    LenskitMFConfig,
-    MyFMConfig,
-    PmfConfig,
-    RrnConfig,
-    SurpriseConfig,
-    SvdppConfig,
-    TimeSvdppConfig,
-)
 from refeed.cli import app
 from refeed.config import (
     AutoencoderConfig,
@@ -34,6 +24,16 @@ from refeed.config import (
     TrainConfig,
     load_recipe,
     recipe_names,
+)
+from refeed.config.baselines import (
+    CornacMFConfig,
+    LenskitMFConfig,
+    MyFMConfig,
+    PmfConfig,
+    RrnConfig,
+    SurpriseConfig,
+    SvdppConfig,
+    TimeSvdppConfig,
 )
 from refeed.model_folder import ModelFolder
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from refeed.config import Config, load_recipe
-    from refeed.explanation import Explanation
+    from refeed.inference.explanation import Explanation
+    from refeed.inference.recommender import Recommendation, Recommender, SimilarItem
     from refeed.model_folder import ModelFolder
     from refeed.ratings.sample import load_sample
     from refeed.ratings.store import Ratings
-    from refeed.recommender import Recommendation, Recommender, SimilarItem
 
     __version__: str
 
@@ -28,12 +28,12 @@ __all__ = [
 
 _HOMES = {
     "Config": "refeed.config",
-    "Explanation": "refeed.explanation",
+    "Explanation": "refeed.inference.explanation",
     "ModelFolder": "refeed.model_folder",
     "Ratings": "refeed.ratings.store",
-    "Recommendation": "refeed.recommender",
-    "Recommender": "refeed.recommender",
-    "SimilarItem": "refeed.recommender",
+    "Recommendation": "refeed.inference.recommender",
+    "Recommender": "refeed.inference.recommender",
+    "SimilarItem": "refeed.inference.recommender",
     "load_recipe": "refeed.config",
     "load_sample": "refeed.ratings.sample",
 }

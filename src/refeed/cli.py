@@ -18,8 +18,8 @@ from refeed.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from refeed.evaluation.evaluate import Evaluation
+    from refeed.inference.recommender import Recommendation
     from refeed.ratings.store import Ratings
-    from refeed.recommender import Recommendation
 
 __all__ = ["app", "main"]
 
@@ -254,7 +254,7 @@ def evaluate(
 
 def _evaluated(run: Path, test: "Ratings", seed: int) -> "Evaluation":
     from refeed.evaluation.evaluate import evaluate as evaluate_model
-    from refeed.recommender import Recommender
+    from refeed.inference.recommender import Recommender
 
     recommender = Recommender.load(run)
     folder = recommender.folder
@@ -281,8 +281,8 @@ def predict(
     Writes user, item, prediction in the same order; where the model knows no such user or item, the
     prediction stays empty, and a note counts them.
     """
-    from refeed.inputs import predict_table
-    from refeed.recommender import Recommender
+    from refeed.inference.recommender import Recommender
+    from refeed.inference.tables import predict_table
 
     done = predict_table(Recommender.load(run), pairs, out, clip=clip, interval=interval)
     typer.echo(str(done), err=True)
@@ -313,7 +313,7 @@ def recommend(
 
     The list is ranked by the predicted rating, shrunk by how many ratings an item has.
     """
-    from refeed.recommender import Recommender
+    from refeed.inference.recommender import Recommender
 
     who = _person(user, rate, history)
     lines = Recommender.load(run).recommend(
@@ -342,7 +342,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Say why a prediction is what it is: the item's level, and what each rating of the person adds."""
-    from refeed.recommender import Recommender
+    from refeed.inference.recommender import Recommender
 
     who = _person(user, rate, history)
     explanation = Recommender.load(run).explain(who, item)
@@ -376,9 +376,9 @@ def score(
 
     The columns are user, rank (from 1), item, title (if known), prediction and score.
     """
-    from refeed.inputs import read_users
-    from refeed.recommender import Recommender
-    from refeed.scoring import score as score_users
+    from refeed.inference.recommender import Recommender
+    from refeed.inference.scoring import score as score_users
+    from refeed.inference.tables import read_users
 
     done = score_users(
         Recommender.load(run),
@@ -503,7 +503,7 @@ def _opened(path: Path) -> "Ratings":
 
 def _person(user: str | None, rate: list[str] | None, history: Path | None) -> str | dict[str, float]:
     """Who is asked about: a user by id, or anyone by their ratings."""
-    from refeed.inputs import parse_ratings, read_history
+    from refeed.inference.tables import parse_ratings, read_history
 
     _check_one(required=True, user=user, rate=rate or None, history=history)
     if user is not None:

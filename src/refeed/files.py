@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["same_file", "whole_file", "whole_folder"]
+__all__ = ["atomic_file", "atomic_folder", "same_file"]
 
 
 def _sync(path: Path) -> None:
@@ -23,7 +23,7 @@ def _beside(path: Path) -> Path:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Give a path to write to; on success it becomes `path` in one step, on an error nothing is left."""
     beside = _beside(path)
     try:
@@ -40,7 +40,7 @@ def same_file(path: Path, other: Path) -> None:
 
     For files that are only ever replaced as a whole.
     """
-    with whole_file(other) as beside:
+    with atomic_file(other) as beside:
         try:
             beside.hardlink_to(path)
         except OSError:
@@ -48,7 +48,7 @@ def same_file(path: Path, other: Path) -> None:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """Give an empty folder to fill; on success it becomes `path` in one step, on an error nothing is left.
 
     Raises:

@@ -30,9 +30,9 @@ from torch import Tensor
 
 from refeed.config import Config, config_from_toml
 from refeed.errors import ModelError
-from refeed.files import whole_file
-from refeed.kinds import build_model
-from refeed.model.interface import Model
+from refeed.factory import build_model
+from refeed.files import atomic_file
+from refeed.models.interface import Model
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 
@@ -153,7 +153,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], bound_to: Mapping[str,
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     header = {"format": FORMAT, "refeed": version("refeed"), **bound_to}
     header["checksum"] = _digest_weights(tensors, header)
-    with whole_file(path) as beside:
+    with atomic_file(path) as beside:
         # In one entry, since safetensors writes several in random order: the same model is the same bytes.
         save_file(tensors, beside, metadata={"refeed": json.dumps(header, sort_keys=True)})
 
@@ -233,7 +233,7 @@ def _write_items(path: Path, train: Ratings) -> None:
         "count": train.item_counts,
         "mean": train.item_means,
     }
-    with whole_file(path) as beside, duckdb.connect() as db:
+    with atomic_file(path) as beside, duckdb.connect() as db:
         target = str(beside).replace("'", "''")
         db.execute(f"COPY items TO '{target}' (FORMAT parquet)")
 
@@ -254,7 +254,7 @@ def _read_items(
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
-    with whole_file(path) as beside:
+    with atomic_file(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
 

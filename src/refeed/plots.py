@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from refeed.errors import ModelError, UserError
-from refeed.files import whole_file
+from refeed.files import atomic_file
 
 __all__ = ["figure_class", "learning_curves"]
 
@@ -40,7 +40,7 @@ def learning_curves(runs: Mapping[str, Path], out: Path, *, level: tuple[str, fl
         panel.grid(visible=True, alpha=0.3)
     panels[0].set(ylabel="RMSE", ylim=_limits(metrics.values()))
     panels[-1].legend()
-    with whole_file(out) as beside:
+    with atomic_file(out) as beside:
         figure.savefig(beside, format="png")
 
 

@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from refeed.config import AutoencoderConfig, Config, TrainConfig, load_recipe
-from refeed.kinds import build_model
-from refeed.model.autoencoder import Autoencoder
-from refeed.model.dropout import Dropout
+from refeed.factory import build_model
+from refeed.models.autoencoder.dropout import Dropout
+from refeed.models.autoencoder.example import whole
+from refeed.models.autoencoder.network import Autoencoder
+from refeed.models.autoencoder.step import train_step
+from refeed.optim.optimizer import make_optimizer
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
-from refeed.training.example import whole
+from refeed.runtime import Runtime
 from refeed.training.learner import AutoencoderLearner
-from refeed.training.optimizer import make_optimizer
-from refeed.training.runtime import Runtime
-from refeed.training.step import train_step
 
 L2 = 0.7
 

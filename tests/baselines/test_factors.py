@@ -10,7 +10,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from refeed.baselines.configs import (
+from refeed.baselines.factors import FactorConfig, FactorModel
+from refeed.baselines.peers import found_factors, peer
+from refeed.baselines.pmf import pmf_loss
+from refeed.baselines.sgd import history_of, implicit_sums
+from refeed.baselines.svdpp import svdpp_ratings
+from refeed.config.baselines import (
     CornacMFConfig,
     LenskitMFConfig,
     MyFMConfig,
@@ -18,11 +23,6 @@ from refeed.baselines.configs import (
     SurpriseConfig,
     SvdppConfig,
 )
-from refeed.baselines.factors import FactorConfig, FactorModel
-from refeed.baselines.peers import found_factors, peer
-from refeed.baselines.pmf import pmf_loss
-from refeed.baselines.sgd import history_of, implicit_sums
-from refeed.baselines.svdpp import svdpp_ratings
 from refeed.errors import ConfigError, TrainingDivergedError
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings

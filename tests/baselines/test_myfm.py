@@ -5,9 +5,9 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from refeed.baselines.configs import MyFMConfig
 from refeed.baselines.factors import FactorModel
 from refeed.baselines.myfm import blocks_of, compressed
+from refeed.config.baselines import MyFMConfig
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 

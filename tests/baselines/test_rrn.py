@@ -5,10 +5,10 @@ import pytest
 from numpy.typing import NDArray
 
 from refeed.baselines.clock import DAY
-from refeed.baselines.configs import PmfConfig, RrnConfig
 from refeed.baselines.factors import FactorModel
 from refeed.baselines.rrn import RrnModel
 from refeed.baselines.steps import Steps
+from refeed.config.baselines import PmfConfig, RrnConfig
 from refeed.errors import DataError
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings

@@ -6,9 +6,9 @@ import torch
 from numpy.typing import NDArray
 
 from refeed.baselines.clock import DAY, Clock
-from refeed.baselines.configs import PmfConfig, TimeSvdppConfig
 from refeed.baselines.factors import FactorModel
 from refeed.baselines.timesvdpp import TimeSvdppModel, timesvdpp_ratings
+from refeed.config.baselines import PmfConfig, TimeSvdppConfig
 from refeed.errors import DataError
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings

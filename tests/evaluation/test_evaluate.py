@@ -17,7 +17,7 @@ from refeed.errors import ConfigError, DataError, ModelError
 from refeed.evaluation import evaluate as module
 from refeed.evaluation.evaluate import compare, evaluate
 from refeed.evaluation.metrics import mae, rmse
-from refeed.model.autoencoder import Autoencoder
+from refeed.models.autoencoder.network import Autoencoder
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 

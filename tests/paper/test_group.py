@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refeed.paper.group import Contrast, Group, contrast
-from refeed.paper.run import Result
+from refeed.paper.trial import Result
 
 
 def result(folder: Path, errors: list[float], *, pairs: str = "p", diverged: str | None = None) -> Result:

@@ -20,9 +20,9 @@ from refeed.paper.data import open_data
 from refeed.paper.page import page
 from refeed.paper.plan import Plan
 from refeed.paper.report import EXPERIMENTS, summary_of
-from refeed.paper.run import Result, Run
-from refeed.paper.running import Outcomes
+from refeed.paper.scheduler import Outcomes
 from refeed.paper.section import Section, write_section
+from refeed.paper.trial import Result, Run
 from refeed.ratings.simulate import simulate_ratings
 from refeed.ratings.split import split_by_time, write_split
 

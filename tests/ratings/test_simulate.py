@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from refeed.errors import ConfigError, DataError
-from refeed.model.biases import Biases
+from refeed.models.biases import Biases
 from refeed.ratings import simulation, simulation_files, simulation_pairs
 from refeed.ratings.read import prepare
 from refeed.ratings.simulate import simulate, simulate_ratings

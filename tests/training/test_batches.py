@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from refeed.config import AutoencoderConfig, Config, TrainConfig
-from refeed.model.autoencoder import Autoencoder
+from refeed.models.autoencoder.example import Example
+from refeed.models.autoencoder.network import Autoencoder
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
+from refeed.runtime import Runtime
 from refeed.training.batches import Batches
-from refeed.training.example import Example
 from refeed.training.learner import AutoencoderLearner
-from refeed.training.runtime import Runtime
 
 
 def batches(users: int, config: TrainConfig) -> Batches[Example]:

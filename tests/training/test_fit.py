@@ -13,14 +13,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from refeed.baselines.configs import TimeSvdppConfig
 from refeed.config import AutoencoderConfig, BiasConfig, Config, TrainConfig
+from refeed.config.baselines import TimeSvdppConfig
 from refeed.errors import ConfigError, DataError, ModelError, TrainingDivergedError
 from refeed.model_folder import ModelFolder
+from refeed.optim.optimizer import takes_sparse_path
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.training.fit import fit
-from refeed.training.optimizer import takes_sparse_path
 from refeed.training.progress import reporting
 
 PROGRAM = """

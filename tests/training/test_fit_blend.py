@@ -10,10 +10,10 @@ from test_fit_ridge import RIDGE, stopping_after
 from refeed.config import AutoencoderConfig, Config, TrainConfig, config_from_toml, load_recipe
 from refeed.errors import ConfigError, TrainingDivergedError
 from refeed.evaluation.metrics import rmse
-from refeed.model.blend import Blend
-from refeed.model.intervals import Uncertain
-from refeed.model.ridge import RidgeAutoencoder
 from refeed.model_folder import ModelFolder
+from refeed.models.blend.model import Blend
+from refeed.models.intervals import Uncertain
+from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.ratings.pairs import align_to
 from refeed.training.fit import fit
 from refeed.training.progress import reporting
@@ -58,7 +58,7 @@ def test_intervals_are_calibrated_for_the_blend(tmp_path: Path) -> None:
     fit(train, valid, blend_of(), tmp_path / "run")
     blend, pairs = trained(tmp_path / "run"), align_to(valid, train)
     errors = pairs.values - blend.predict(train, pairs.users, pairs.items)
-    below = errors / blend.spreads(train, pairs.users, pairs.items) <= float(blend.quantiles[99])
+    below = errors / blend.predictive_std(train, pairs.users, pairs.items) <= float(blend.quantiles[99])
     assert below.mean() == pytest.approx(0.5, abs=2 / len(pairs))
 
 

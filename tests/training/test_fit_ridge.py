@@ -13,11 +13,11 @@ from test_fit import assert_same_run, finish, metrics_of, prepared, simulated, s
 
 from refeed.config import AutoencoderConfig, Config, RidgeConfig, TrainConfig, config_from_toml
 from refeed.errors import ConfigError, TrainingDivergedError
-from refeed.model.ensemble import Ensemble, RidgeEnsemble
-from refeed.model.intervals import Uncertain
 from refeed.model_folder import ModelFolder
+from refeed.models.ensemble import Ensemble, RidgeEnsemble
+from refeed.models.intervals import Uncertain
+from refeed.models.ridge import auto as auto_module
 from refeed.ratings.pairs import align_to
-from refeed.training import settle
 from refeed.training.fit import fit
 from refeed.training.progress import Reporter, reporting, silent
 
@@ -122,7 +122,7 @@ def test_with_very_many_ratings_priors_are_tried_on_some_users_and_scaled_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train, valid = simulated()
-    monkeypatch.setattr(settle, "_MOST", len(train) // 3)
+    monkeypatch.setattr(auto_module, "_MOST", len(train) // 3)
     auto = Config(model=RidgeConfig(), train=ridge_of().train)
     with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
         fit(train, valid, auto, tmp_path / "run", reporter=reporter)
@@ -140,7 +140,7 @@ def test_a_prior_that_is_given_is_tried_on_some_users_as_it_would_be_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train, valid = simulated()
-    monkeypatch.setattr(settle, "_MOST", len(train) // 3)
+    monkeypatch.setattr(auto_module, "_MOST", len(train) // 3)
     given = Config(model=RidgeConfig(width=3, prior_users=1000.0), train=ridge_of().train)
     with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
         fit(train, valid, given, tmp_path / "run", reporter=reporter)
@@ -157,7 +157,7 @@ def test_priors_are_those_of_the_number_of_ratings_where_nobody_is_in_the_sample
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train, valid = simulated()
-    monkeypatch.setattr(settle, "_MOST", 0)
+    monkeypatch.setattr(auto_module, "_MOST", 0)
     for name, held_out in (("with", valid), ("without", None)):
         fit(train, held_out, Config(model=RidgeConfig(width=3), train=ridge_of().train), tmp_path / name)
     one, other = (ModelFolder.load(tmp_path / name).config.model for name in ("with", "without"))
@@ -230,9 +230,9 @@ def test_quantiles_are_those_of_the_errors_on_validation(tmp_path: Path) -> None
         assert isinstance(model, RidgeEnsemble) == (ensemble == 2)
         pairs = align_to(valid, train)
         assert isinstance(model, Uncertain)
-        spreads = model.spreads(train, pairs.users, pairs.items)
+        predictive_std = model.predictive_std(train, pairs.users, pairs.items)
         errors = pairs.values - model.predict(train, pairs.users, pairs.items)
-        below = errors / spreads <= float(model.quantiles[99])
+        below = errors / predictive_std <= float(model.quantiles[99])
         assert below.mean() == pytest.approx(0.5, abs=2 / len(pairs))
 
 

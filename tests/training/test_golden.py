@@ -10,14 +10,14 @@ import torch
 
 from refeed import kernels
 from refeed.config import Activation, AutoencoderConfig, TrainConfig
-from refeed.model.autoencoder import Autoencoder
-from refeed.model.dropout import Dropout
+from refeed.models.autoencoder.dropout import Dropout
+from refeed.models.autoencoder.example import whole
+from refeed.models.autoencoder.network import Autoencoder
+from refeed.models.autoencoder.step import train_step
+from refeed.optim.optimizer import make_optimizer
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
-from refeed.training.example import whole
-from refeed.training.optimizer import make_optimizer
-from refeed.training.runtime import Runtime
-from refeed.training.step import train_step
+from refeed.runtime import Runtime
 
 CASES = sorted((Path(__file__).parents[1] / "golden").glob("*.npz"))
 NAME = re.compile(r"(tied|untied)_(\w+?)_(lastnl|linear)_aug(\d+)_wd([\d.]+)")

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from refeed import kernels
 from refeed.config import AutoencoderConfig, TrainConfig
-from refeed.model.autoencoder import Autoencoder
-from refeed.model.dropout import Dropout
+from refeed.models.autoencoder.dropout import Dropout
+from refeed.models.autoencoder.example import whole
+from refeed.models.autoencoder.network import Autoencoder
+from refeed.models.autoencoder.step import takes_collapsed_path, train_step
+from refeed.optim.optimizer import make_optimizer
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
-from refeed.training.example import whole
-from refeed.training.optimizer import make_optimizer
-from refeed.training.runtime import Runtime
-from refeed.training.step import takes_collapsed_path, train_step
+from refeed.runtime import Runtime
 
 USERS, ITEMS, WIDTHS = 60, 45, [9, 7]  # a collapsed re-feed is the cheaper one from 10 users on
 

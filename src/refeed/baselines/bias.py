@@ -8,7 +8,7 @@ from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
 
 from refeed.config import BiasConfig
-from refeed.model.biases import Biases, pick_damping
+from refeed.models.biases import Biases, pick_damping
 from refeed.ratings.store import Ratings
 
 __all__ = ["BiasModel"]

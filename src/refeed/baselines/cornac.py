@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from refeed.baselines.configs import CornacMFConfig
 from refeed.baselines.factors import Factors
 from refeed.baselines.peers import found_factors, peer
+from refeed.config.baselines import CornacMFConfig
 from refeed.ratings.store import Ratings
 
 __all__ = ["dataset", "solve_cornac"]

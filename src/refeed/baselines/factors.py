@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
 
-from refeed.baselines.configs import (
+from refeed.baselines.scale import Scale
+from refeed.config.baselines import (
     CornacMFConfig,
     LenskitMFConfig,
     MyFMConfig,
@@ -16,7 +17,6 @@ from refeed.baselines.configs import (
     SurpriseConfig,
     SvdppConfig,
 )
-from refeed.baselines.scale import Scale
 from refeed.ratings.store import Ratings
 
 __all__ = ["FactorConfig", "FactorModel", "Factors", "width_of"]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from refeed.baselines.configs import LenskitMFConfig
 from refeed.baselines.factors import Factors
 from refeed.baselines.peers import found_factors, peer
+from refeed.config.baselines import LenskitMFConfig
 from refeed.ratings.store import Ratings
 
 __all__ = ["dataset", "solve_lenskit"]

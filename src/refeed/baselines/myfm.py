@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from refeed.baselines.configs import MyFMConfig
 from refeed.baselines.factors import Factors, width_of
 from refeed.baselines.peers import peer
+from refeed.config.baselines import MyFMConfig
 from refeed.ratings.store import Ratings
 
 __all__ = ["blocks_of", "compressed", "solve_myfm"]

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from refeed.baselines.configs import PmfConfig
 from refeed.baselines.epochs import best_epoch
 from refeed.baselines.factors import Factors
+from refeed.config.baselines import PmfConfig
 from refeed.errors import TrainingDivergedError
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings

@@ -16,13 +16,13 @@ from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
 
 from refeed.baselines.clock import DAY, times_of
-from refeed.baselines.configs import PmfConfig, RrnConfig
 from refeed.baselines.epochs import best_epoch
 from refeed.baselines.pmf import solve_pmf
 from refeed.baselines.rrn_side import Side
 from refeed.baselines.rrn_training import learners, stationary_part
 from refeed.baselines.scale import Scale
 from refeed.baselines.steps import Steps
+from refeed.config.baselines import PmfConfig, RrnConfig
 from refeed.errors import TrainingDivergedError
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from refeed.baselines.configs import RrnConfig
 from refeed.baselines.ranges import ranges
 from refeed.baselines.steps import Steps
-from refeed.model.sparse import encode
+from refeed.config.baselines import RrnConfig
+from refeed.models.autoencoder.sparse import encode
 
 __all__ = ["Side"]
 

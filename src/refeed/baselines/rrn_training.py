@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from refeed.baselines.configs import RrnConfig
 from refeed.baselines.ranges import ranges
 from refeed.baselines.rrn_side import Side
 from refeed.baselines.steps import Steps
-from refeed.model.dropout import Dropout
+from refeed.config.baselines import RrnConfig
+from refeed.models.autoencoder.dropout import Dropout
 from refeed.ratings.store import Ratings
 
 __all__ = ["Learner", "learners"]

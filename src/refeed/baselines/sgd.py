@@ -14,10 +14,10 @@ from jaxtyping import Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from refeed.baselines.configs import SvdppConfig
 from refeed.baselines.ranges import ranges
+from refeed.config.baselines import SvdppConfig
 from refeed.errors import TrainingDivergedError
-from refeed.model.sparse import Batch, encode
+from refeed.models.autoencoder.sparse import Batch, encode
 from refeed.ratings.store import Ratings
 
 __all__ = ["Group", "Pairs", "Parameters", "history_of", "implicit_sums", "train_epochs"]

@@ -9,7 +9,7 @@ from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
 from refeed.baselines.ranges import ranges
-from refeed.model.sparse import Batch
+from refeed.models.autoencoder.sparse import Batch
 from refeed.ratings.store import Ratings
 
 __all__ = ["Steps"]

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from refeed.baselines.configs import SurpriseConfig
 from refeed.baselines.factors import Factors
 from refeed.baselines.peers import found_factors, peer
 from refeed.baselines.svdpp import own_factors
+from refeed.config.baselines import SurpriseConfig
 from refeed.ratings.store import Ratings
 
 __all__ = ["solve_surprise", "trainset"]

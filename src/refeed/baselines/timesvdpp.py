@@ -8,11 +8,11 @@ from jaxtyping import Float, Float32, Float64, Int64
 from torch import Tensor, nn
 
 from refeed.baselines.clock import Clock, times_of
-from refeed.baselines.configs import TimeSvdppConfig
 from refeed.baselines.epochs import best_epoch
 from refeed.baselines.scale import Scale
 from refeed.baselines.sgd import Group, Pairs, Parameters, train_epochs
 from refeed.baselines.svdpp import own_factors, svdpp_groups
+from refeed.config.baselines import TimeSvdppConfig
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
 

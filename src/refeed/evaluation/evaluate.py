@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int64
 from refeed.errors import ConfigError, DataError, ModelError
 from refeed.evaluation.metrics import UserErrors, clipped, user_errors
 from refeed.evaluation.significance import Difference, Estimate, paired, pooled
-from refeed.model.interface import Model, predict_pairs
+from refeed.models.interface import Model, predict_pairs
 from refeed.ratings.ids import Ids
 from refeed.ratings.pairs import Aligned, align_to
 from refeed.ratings.store import Ratings

@@ -101,7 +101,7 @@ def update(
     """Change some rows of a weight matrix and of its optimizer's buffers, in place.
 
     Args:
-        name: by which formula (training/skipped.py).
+        name: by which formula (optim/lazy_updates.py).
         rows: which, each once.
         given: the entry or the gradient of each.
         tables: the matrix and its buffers, contiguous.

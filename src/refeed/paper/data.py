@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 
 from refeed.errors import ConfigError, DataError
-from refeed.files import whole_file, whole_folder
+from refeed.files import atomic_file, atomic_folder
 from refeed.paper.windows import GIVEN, Counts, Window, count_window, time_before, windows_of
 from refeed.ratings.dates import seconds_of
 from refeed.ratings.ids import Ids
@@ -144,7 +144,7 @@ class Data:
         out = whole.with_name(f"{whole.name}-coin{coin}")
         if not out.exists():
             valid, test = retossed(Ratings.load(whole / "valid"), Ratings.load(whole / "test"), coin)
-            with whole_folder(out) as folder:
+            with atomic_folder(out) as folder:
                 valid.save(folder / "valid")
                 test.save(folder / "test")
         return out
@@ -153,7 +153,7 @@ class Data:
         out = whole.with_name(f"{whole.name}-strict")
         if not out.exists():
             earlier, last = without_last_slice(Ratings.load(whole / "train"), STRICT_SLICE)
-            with whole_folder(out) as folder:
+            with atomic_folder(out) as folder:
                 earlier.save(folder / "train")
                 last.save(folder / "valid")
         return out
@@ -272,7 +272,7 @@ def _copy_split(path: Path, out: Path, scale: float) -> None:
     if out.exists():
         return
     parts = {name: _sampled(open_ratings(_part(path, name)), scale) for name in _PARTS}
-    with whole_folder(out) as folder:
+    with atomic_folder(out) as folder:
         for name, ratings in parts.items():
             ratings.save(folder / name)
 
@@ -301,7 +301,7 @@ def _noted(path: Path, out: Path, scale: float) -> Iterator[None]:
     now = {"data": path.name, "scale": scale, "digest": _digest(_facts(path))}
     noted = out / "source.json"
     if not noted.exists():
-        with whole_file(noted) as beside:
+        with atomic_file(noted) as beside:
             beside.write_text(json.dumps(now) + "\n", encoding="utf-8")
         try:
             yield

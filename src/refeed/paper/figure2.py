@@ -10,9 +10,9 @@ from refeed.paper.drawing import COLOURS, panel_look, sensible_limits
 from refeed.paper.group import Group
 from refeed.paper.overfitting import NOTICEABLE
 from refeed.paper.plan import Plan, network
-from refeed.paper.run import Run
-from refeed.paper.running import Outcomes
+from refeed.paper.scheduler import Outcomes
 from refeed.paper.section import Claim, Section, Table, Verdict, number, spread
+from refeed.paper.trial import Run
 
 __all__ = ["NAME", "runs", "section"]
 

@@ -6,9 +6,9 @@ from refeed.paper.drawing import curves, mean_curve, panel_look, sensible_limits
 from refeed.paper.group import Group
 from refeed.paper.overfitting import Rise, rise_of
 from refeed.paper.plan import Plan, network
-from refeed.paper.run import Run
-from refeed.paper.running import Outcomes
+from refeed.paper.scheduler import Outcomes
 from refeed.paper.section import Claim, Section, Table, number, spread
+from refeed.paper.trial import Run
 
 __all__ = ["NAME", "VARIANTS", "runs", "section"]
 

@@ -7,9 +7,9 @@ from refeed.paper.group import Group, contrast
 from refeed.paper.overfitting import Rise, rise_of
 from refeed.paper.plan import Plan, network
 from refeed.paper.published import DROPOUT
-from refeed.paper.run import Run
-from refeed.paper.running import Outcomes
+from refeed.paper.scheduler import Outcomes
 from refeed.paper.section import Claim, Section, Table, claim_of, number, spread
+from refeed.paper.trial import Run
 
 __all__ = ["NAME", "VARIANTS", "runs", "section"]
 

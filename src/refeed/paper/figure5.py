@@ -7,9 +7,9 @@ from refeed.paper.drawing import curves, mean_curve, panel_look, sensible_limits
 from refeed.paper.group import Group, contrast
 from refeed.paper.plan import Plan, network
 from refeed.paper.published import REFEEDING
-from refeed.paper.run import Run
-from refeed.paper.running import Outcomes
+from refeed.paper.scheduler import Outcomes
 from refeed.paper.section import Claim, Section, Table, claim_of, number, spread
+from refeed.paper.trial import Run
 
 __all__ = ["NAME", "VARIANTS", "runs", "section"]
 

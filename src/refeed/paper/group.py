@@ -10,7 +10,7 @@ from jaxtyping import Float64
 
 from refeed.evaluation.metrics import UserErrors
 from refeed.evaluation.significance import Difference, Estimate, paired, pooled
-from refeed.paper.run import Result
+from refeed.paper.trial import Result
 
 __all__ = ["Contrast", "Group", "contrast"]
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from refeed.paper.data import Data, Protocol
 from refeed.paper.group import Group
-from refeed.paper.run import Run
-from refeed.paper.running import Outcomes
+from refeed.paper.scheduler import Outcomes
+from refeed.paper.trial import Run
 from refeed.paper.windows import GIVEN
 
 __all__ = ["Plan", "Variant", "network"]

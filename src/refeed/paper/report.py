@@ -15,12 +15,12 @@ from pathlib import Path
 from types import ModuleType
 
 from refeed.errors import ConfigError, DataError
-from refeed.files import whole_file
+from refeed.files import atomic_file
 from refeed.paper import figure2, figure3, figure4, figure5, table1, table2, table3, table4
 from refeed.paper.data import Data, open_data
 from refeed.paper.page import page
 from refeed.paper.plan import Plan
-from refeed.paper.running import Outcomes, carry_out
+from refeed.paper.scheduler import Outcomes, carry_out
 from refeed.paper.section import Claim, Section, write_section
 from refeed.plots import figure_class
 
@@ -212,6 +212,6 @@ def _write_page(
         environment=environment(),
         command=command,
     )
-    with whole_file(out / "report.html") as beside:
+    with atomic_file(out / "report.html") as beside:
         beside.write_text(text, encoding="utf-8")
     return out / "report.html"

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from refeed.files import whole_file
+from refeed.files import atomic_file
 from refeed.paper.group import Contrast
 
 __all__ = ["Claim", "Section", "Table", "Verdict", "claim_of", "number", "spread", "write_section"]
@@ -94,13 +94,13 @@ def write_section(section: Section, out: Path, figure_class: Any) -> None:
         "notes": list(section.notes),
         "claims": [asdict(claim) for claim in section.claims],
     }
-    with whole_file(out / f"{section.name}.json") as beside:
+    with atomic_file(out / f"{section.name}.json") as beside:
         beside.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    with whole_file(out / f"{section.name}.md") as beside:
+    with atomic_file(out / f"{section.name}.md") as beside:
         beside.write_text(section.markdown(), encoding="utf-8")
     figure = figure_class(figsize=section.size, dpi=130, layout="constrained", facecolor="white")
     section.draw(figure)
-    with whole_file(out / f"{section.name}.png") as beside:
+    with atomic_file(out / f"{section.name}.png") as beside:
         figure.savefig(beside, format="png")
 
 

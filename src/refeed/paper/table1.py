@@ -9,9 +9,9 @@ import numpy as np
 from refeed.paper.drawing import COLOURS, GREY, panel_look
 from refeed.paper.plan import Plan
 from refeed.paper.published import WINDOWS
-from refeed.paper.run import Run
-from refeed.paper.running import Outcomes
+from refeed.paper.scheduler import Outcomes
 from refeed.paper.section import Claim, Section, Table
+from refeed.paper.trial import Run
 from refeed.paper.windows import Counts
 
 __all__ = ["NAME", "runs", "section"]

@@ -8,9 +8,9 @@ from refeed.paper.drawing import COLOURS, GREY, panel_look
 from refeed.paper.group import Contrast, Group, contrast
 from refeed.paper.plan import Plan, network
 from refeed.paper.published import DEPTH
-from refeed.paper.run import Run
-from refeed.paper.running import Outcomes
+from refeed.paper.scheduler import Outcomes
 from refeed.paper.section import Claim, Section, Table, claim_of, spread
+from refeed.paper.trial import Run
 
 __all__ = ["NAME", "VARIANTS", "runs", "section"]
 

@@ -8,10 +8,10 @@ from refeed.paper.drawing import COLOURS, GREY, panel_look
 from refeed.paper.group import Contrast, Group, contrast, signed
 from refeed.paper.plan import Plan
 from refeed.paper.published import SYSTEMS
-from refeed.paper.run import Run
-from refeed.paper.running import Outcomes
+from refeed.paper.scheduler import Outcomes
 from refeed.paper.section import Claim, Section, Table, claim_of, number, spread
 from refeed.paper.systems import DEEPREC, System, missing, systems
+from refeed.paper.trial import Run
 from refeed.paper.windows import GIVEN
 
 __all__ = ["NAME", "PROTOCOLS", "best_net", "protocol_notes", "runs", "section"]

@@ -9,11 +9,11 @@ from refeed.paper.drawing import COLOURS, GREY, panel_look
 from refeed.paper.group import Group, contrast
 from refeed.paper.plan import Plan
 from refeed.paper.published import SYSTEMS
-from refeed.paper.run import Run
-from refeed.paper.running import Outcomes
+from refeed.paper.scheduler import Outcomes
 from refeed.paper.section import Claim, Section, Table, claim_of, number, spread
 from refeed.paper.systems import DEEPREC, System, nets
 from refeed.paper.table3 import PROTOCOLS, protocol_notes
+from refeed.paper.trial import Run
 from refeed.paper.windows import GIVEN
 
 __all__ = ["NAME", "runs", "section"]

@@ -25,9 +25,9 @@ from refeed.config import config_from_toml
 from refeed.errors import TrainingDivergedError, UserError
 from refeed.evaluation.evaluate import evaluate
 from refeed.evaluation.metrics import UserErrors
-from refeed.files import whole_file
+from refeed.files import atomic_file
 from refeed.model_folder import ModelFolder
-from refeed.paper.run import Result, read_result, write_result
+from refeed.paper.trial import Result, read_result, write_result
 from refeed.ratings.pairs import align_to
 from refeed.ratings.store import Ratings
 from refeed.training.fit import fit
@@ -143,7 +143,7 @@ def _measured(
     measured = evaluate(model, train, test, scale=train.scale, resamples=1)
     users = np.unique(align_to(test, train).users)
     by_id = np.array(sorted(users.tolist(), key=lambda user: train.user_ids[user]), dtype=np.int64)
-    with whole_file(run / "errors.npz") as beside, beside.open("wb") as file:
+    with atomic_file(run / "errors.npz") as beside, beside.open("wb") as file:
         evidence = measured.evidence
         np.savez(file, users=by_id, raw=_table(evidence.errors), clipped=_table(evidence.clipped))
     best = min(lines, key=lambda line: line["valid_rmse"])

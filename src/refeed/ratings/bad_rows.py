@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 
 from refeed.errors import DataError
-from refeed.files import whole_file
+from refeed.files import atomic_file
 
 __all__ = ["checked", "refuse", "write_bad"]
 
@@ -118,7 +118,7 @@ def write_bad(db: duckdb.DuckDBPyConnection, bad: str, path: Path) -> int:
     """Write the bad rows, if there are any, as CSV with file, line, value and cause; say how many."""
     total: int = db.execute(f"SELECT count(*) FROM {bad}").fetchall()[0][0]
     if total:
-        with whole_file(path) as beside:
+        with atomic_file(path) as beside:
             place = str(beside).replace("'", "''")
             db.execute(
                 f"COPY (SELECT file, line, value, cause FROM {bad} ORDER BY file, line) TO '{place}' "

@@ -16,7 +16,7 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from refeed.errors import DataError, StoreError
-from refeed.files import whole_folder
+from refeed.files import atomic_folder
 from refeed.ratings.store import write_meta
 
 __all__ = ["Counts", "Rows", "write_store"]
@@ -101,7 +101,7 @@ def write_store(
     """
     _number(db, rows)
     try:
-        with whole_folder(out) as folder:
+        with atomic_folder(out) as folder:
             counts = _write_arrays(db, folder)
             titled = _write_ids(db, folder, titles)
             write_meta(folder, {**source, "duplicates": counts.duplicates})

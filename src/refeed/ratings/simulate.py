@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from refeed.errors import DataError
-from refeed.files import whole_file, whole_folder
+from refeed.files import atomic_file, atomic_folder
 from refeed.ratings.ids import Ids
 from refeed.ratings.simulation import Chunk, Simulation
 from refeed.ratings.simulation_files import first_user_id, write_netflix, write_parquet
@@ -110,12 +110,12 @@ def simulate(
     simulation = Simulation(users, items, ratings, seed)
     tally = _Tally(simulation)
     if format == "netflix":
-        with whole_folder(out) as folder:
+        with atomic_folder(out) as folder:
             write_netflix(tally.chunks(), folder, users=users, items=items, ratings=ratings)
             _write_report(tally.report(), folder / "simulation.json")
     else:
         write_parquet(tally.chunks(), out, users=users)
-        with whole_file(out.with_name(f"{out.name}.json")) as file:
+        with atomic_file(out.with_name(f"{out.name}.json")) as file:
             _write_report(tally.report(), file)
     return tally.report()
 

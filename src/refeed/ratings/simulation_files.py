@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 from jaxtyping import Shaped, UInt8
 
-from refeed.files import whole_file
+from refeed.files import atomic_file
 from refeed.ratings.simulation import Chunk
 from refeed.ratings.simulation_pairs import DAYS, FIRST_DAY
 
@@ -39,7 +39,7 @@ def write_parquet(chunks: Iterable[Chunk], out: Path, *, users: int) -> None:
         users: how many there are.
     """
     with (
-        whole_file(out) as beside,
+        atomic_file(out) as beside,
         tempfile.TemporaryDirectory(dir=out.parent, prefix=".simulate") as scratch,
         duckdb.connect(str(Path(scratch) / "ratings.duckdb")) as db,
     ):

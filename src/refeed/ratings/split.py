@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from refeed.errors import ConfigError, DataError, StoreError
-from refeed.files import whole_folder
+from refeed.files import atomic_folder
 from refeed.ratings.dates import moment_of, seconds_of, span_of
 from refeed.ratings.split_report import SplitReport, part_of
 from refeed.ratings.store import Ratings
@@ -214,7 +214,7 @@ def write_split(split: Split, out: Path) -> None:
     if out.exists():
         raise StoreError(refusal)
     try:
-        with whole_folder(out) as folder:
+        with atomic_folder(out) as folder:
             for name in ("train", "valid", "test"):
                 getattr(split, name).save(folder / name)
     except FileExistsError as error:

@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float32, Float64, Int32, Int64
 from numpy.typing import NDArray
 
 from refeed.errors import StoreError
-from refeed.files import whole_folder
+from refeed.files import atomic_folder
 from refeed.ratings.ids import Ids
 
 __all__ = ["FORMAT", "Ratings", "is_store", "write_meta"]
@@ -203,7 +203,7 @@ class Ratings:
             StoreError: the path exists already.
         """
         try:
-            with whole_folder(path) as folder:
+            with atomic_folder(path) as folder:
                 for name in _ARRAYS:
                     array = getattr(self, name)
                     if array is not None:

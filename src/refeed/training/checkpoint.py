@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from refeed.errors import ModelError
-from refeed.files import whole_file
+from refeed.files import atomic_file
 
 __all__ = ["Place", "load_checkpoint", "place_of", "save_checkpoint"]
 
@@ -62,7 +62,7 @@ class Place:
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, place: Place) -> None:
     """Write the state of training."""
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "place": asdict(place)}
-    with whole_file(path) as beside:
+    with atomic_file(path) as beside:
         torch.save({"format": FORMAT, "checksum": _digest(state), "state": state}, beside)
 
 

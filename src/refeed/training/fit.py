@@ -12,28 +12,28 @@ import torch
 
 from refeed.config import AutoencoderConfig, Config, RidgeConfig, TrainConfig
 from refeed.errors import DataError, TrainingDivergedError, UserError
-from refeed.kinds import build_model, config_of_member, mixed
-from refeed.model.interface import Model, predict_pairs
+from refeed.factory import build_model, config_of_member, mixed
 from refeed.model_folder import (
     check_absent,
     create_folder,
 )
+from refeed.models.autoencoder.paths import choose_paths
+from refeed.models.autoencoder.step import takes_collapsed_path
+from refeed.models.interface import Model, predict_pairs
+from refeed.models.ridge.auto import resolve_auto
+from refeed.models.ridge.learner import RidgeLearner
+from refeed.models.share import Share
+from refeed.optim.optimizer import flush, make_optimizer, set_learning_rate
 from refeed.ratings.pairs import Aligned, align_to
 from refeed.ratings.store import Ratings
+from refeed.runtime import running
 from refeed.training.batches import Batches
 from refeed.training.checkpoint import Place, load_checkpoint, place_of, save_checkpoint
 from refeed.training.learner import AutoencoderLearner, make_learner
-from refeed.training.machine import choose_paths
-from refeed.training.optimizer import flush, make_optimizer, set_learning_rate
 from refeed.training.progress import Reporter, silent
 from refeed.training.resume import resumed_config
-from refeed.training.ridge import RidgeLearner
 from refeed.training.run import Metrics, Run, finish, trained_members
-from refeed.training.runtime import running
 from refeed.training.schedule import learning_rate
-from refeed.training.settle import settled
-from refeed.training.share import Share
-from refeed.training.step import takes_collapsed_path
 from refeed.training.stopping import stopping
 
 __all__ = ["fit"]
@@ -85,7 +85,7 @@ def fit(
         else:
             check_absent(out)
             runtime.wait()  # until every process has looked, before one of them makes it
-            config = settled(config, train, held_out, runtime, reporter)
+            config = resolve_auto(config, train, held_out, runtime, reporter)
         run = Run(out, config, train, held_out, runtime, reporter, [])
         if not resume and runtime.rank == 0:
             create_folder(out, config, train)

@@ -10,17 +10,17 @@ from torch import Tensor, nn
 
 from refeed import kernels
 from refeed.config import Config, RidgeConfig
-from refeed.kinds import build_member
-from refeed.model.autoencoder import Autoencoder
-from refeed.model.dropout import Dropout
-from refeed.model.interface import Model
+from refeed.factory import build_member
+from refeed.models.autoencoder.dropout import Dropout
+from refeed.models.autoencoder.example import Example, corrupted, whole
+from refeed.models.autoencoder.network import Autoencoder
+from refeed.models.autoencoder.step import train_step
+from refeed.models.interface import Model
+from refeed.models.ridge.learner import RidgeLearner
+from refeed.models.share import Share
+from refeed.optim.optimizer import takes_sparse_path
 from refeed.ratings.store import Ratings
-from refeed.training.example import Example, corrupted, whole
-from refeed.training.optimizer import takes_sparse_path
-from refeed.training.ridge import RidgeLearner
-from refeed.training.runtime import Runtime
-from refeed.training.share import Share
-from refeed.training.step import train_step
+from refeed.runtime import Runtime
 
 __all__ = ["AutoencoderLearner", "Learner", "make_learner"]
 

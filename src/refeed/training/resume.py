@@ -8,8 +8,8 @@ import numpy as np
 from refeed.config import Config, config_from_toml
 from refeed.errors import ConfigError
 from refeed.model_folder import write_text
+from refeed.models.ridge.auto import AUTO_SETTINGS
 from refeed.ratings.store import Ratings
-from refeed.training.settle import SETTLED
 
 __all__ = ["resumed_config"]
 
@@ -33,7 +33,7 @@ def resumed_config(out: Path, config: Config, train: Ratings) -> Config:
     before = _sections(config_from_toml(path.read_text(encoding="utf-8"), where=str(path)))
     after = {
         section: {
-            key: before.get(section, {}).get(key) if key in SETTLED and value == "auto" else value
+            key: before.get(section, {}).get(key) if key in AUTO_SETTINGS and value == "auto" else value
             for key, value in table.items()
         }
         for section, table in _sections(config).items()

@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import Literal
 
 from refeed.config import Config, RidgeConfig
+from refeed.factory import assembled, build_member, config_of_member
 from refeed.files import same_file
-from refeed.kinds import assembled, build_member, config_of_member
-from refeed.model.autoencoder import Autoencoder
-from refeed.model.blend import Blend
-from refeed.model.ensemble import Ensemble
-from refeed.model.interface import Model
-from refeed.model.intervals import Uncertain
-from refeed.model.ridge import RidgeAutoencoder
 from refeed.model_folder import ModelFolder, binding, save_weights, write_card, write_text
+from refeed.models.autoencoder.network import Autoencoder
+from refeed.models.blend.model import Blend
+from refeed.models.blend.weight import weigh
+from refeed.models.calibrate import calibrate
+from refeed.models.ensemble import Ensemble
+from refeed.models.interface import Model
+from refeed.models.intervals import Uncertain
+from refeed.models.ridge.drift import carry_forward
+from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
-from refeed.training.blend import weigh
-from refeed.training.calibrate import calibrate
+from refeed.runtime import Runtime
 from refeed.training.checkpoint import Place
-from refeed.training.drift import carry_forward
 from refeed.training.progress import Reporter
-from refeed.training.runtime import Runtime
 
 __all__ = ["Metrics", "Run", "finish", "trained_members"]
 

@@ -1,0 +1,449 @@
+"""Predictions and lists for one person or many, from a trained model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int64
+from numpy.typing import NDArray
+
+from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
+from refeed.inference.catalogue import Catalogue
+from refeed.inference.explanation import Explanation, Part
+from refeed.inference.ranking import SHRINK, best, check_list, cosines, shrunk, supported_scores
+from refeed.model_folder import ModelFolder
+from refeed.models.explaining import Explaining
+from refeed.models.intervals import LEVELS, Uncertain, interval
+from refeed.ratings.ids import Ids
+from refeed.ratings.store import Ratings
+
+__all__ = ["Recommendation", "Recommender", "SimilarItem", "User"]
+
+_ByHand = Mapping[str, float | int]
+User = str | _ByHand
+"""A user of the training ratings by raw id, or anyone by their ratings: raw id or title → rating."""
+
+_Row = tuple[NDArray[np.int64], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One line of a list.
+
+    Args:
+        item: raw id.
+        title: None where unknown.
+        rating: the predicted rating, within the scale of the training ratings.
+        score: what the list is ranked by: the prediction, shrunk by support.
+        support: training ratings of the item.
+    """
+
+    item: str
+    title: str | None
+    rating: float
+    score: float
+    support: int
+
+
+@dataclass(frozen=True)
+class SimilarItem:
+    """One item like another.
+
+    Args:
+        item: raw id.
+        title: None where unknown.
+        similarity: cosine of the two items' vectors in the model, −1 to 1.
+        score: what the list is ranked by: the similarity, shrunk by support.
+        support: training ratings of the item.
+    """
+
+    item: str
+    title: str | None
+    similarity: float
+    score: float
+    support: int
+
+
+@dataclass(frozen=True, eq=False)
+class Recommender:
+    """A trained model at work. Nothing in it changes, so threads may share it.
+
+    Wherever an item is asked for, its raw id will do or, failing that, its whole title in upper or lower
+    case. Wherever a user is asked for, the raw id of a user of the training ratings will do, or the ratings
+    of anyone as a mapping from items to numbers: one forward pass, nothing is trained. An empty mapping is
+    somebody of whom nothing is known, and gets what the model has for everybody. A model that doesn't fold
+    in (`Model.folds_in`: an item-based one, or one with factors of its users) knows the users of its training
+    ratings only.
+
+    Args:
+        folder: the model with all that belongs to it.
+
+    Raises (all methods):
+        UnknownIdError: users or items that the model doesn't know, with close matches; a mapping for a
+            model that doesn't fold in; a raw user id where the training histories have been removed.
+        DataError: a rating in a mapping that is no finite number or is off the scale of the training ratings,
+            or two ratings for the same item.
+    """
+
+    folder: ModelFolder
+
+    @classmethod
+    def load(cls, run: Path | str) -> "Recommender":
+        """Open a model folder that `refeed train` wrote.
+
+        Raises:
+            ModelError: there is none, or it is damaged, incomplete or of another version.
+        """
+        return cls(ModelFolder.load(Path(run)))
+
+    @property
+    def item_ids(self) -> Ids:
+        """Raw ids of all items, in the order of `predict(user)`."""
+        return self.folder.item_ids
+
+    @property
+    def histories(self) -> Ratings:
+        """The training ratings, by which known users are known.
+
+        Raises:
+            UnknownIdError: they have been removed from the model folder.
+        """
+        if self.folder.histories is None:
+            raise UnknownIdError(
+                "the histories of the training users have been removed from this model, so it knows no user "
+                "by id; give a person's ratings instead"
+            )
+        return self.folder.histories
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The items, found by id or title."""
+        return Catalogue(self.folder.item_ids, self.folder.titles)
+
+    def known_users(self, ids: Sequence[str]) -> Int64[np.ndarray, " ids"]:
+        """The positions in `histories` of users given by raw id.
+
+        Raises:
+            UnknownIdError: one isn't there (with close matches), or the histories have been removed.
+        """
+        user_ids = self.histories.user_ids
+        positions = user_ids.positions(ids)
+        unknown = list(dict.fromkeys(ids[at] for at in np.flatnonzero(positions < 0).tolist()))
+        if unknown:
+            raise UnknownIdError(_unknown_users(unknown, user_ids))
+        return positions
+
+    @overload
+    def predict(self, who: User, items: str, *, clip: bool = True) -> float: ...  # type: ignore[overload-overlap]  # a str is one item
+    @overload
+    def predict(
+        self, who: User | Sequence[User], items: Sequence[str] | None = None, *, clip: bool = True
+    ) -> NDArray[np.float64]: ...
+    def predict(
+        self, who: User | Sequence[User], items: str | Sequence[str] | None = None, *, clip: bool = True
+    ) -> float | NDArray[np.float64]:
+        """Predicted ratings.
+
+        | who | items | result |
+        |---|---|---|
+        | a user | an item | one number |
+        | a user | a sequence | `[items]`: the user's rating of each |
+        | a user | None | `[all items]`, in the order of `item_ids` |
+        | a sequence | a sequence as long | `[pairs]`: the first user's rating of the first item, and so on |
+        | a sequence | None | `[users, all items]` |
+
+        Args:
+            who: a user (raw id, or a mapping of ratings), or a sequence of them.
+            items: an item (raw id or title), a sequence of them, or None for all.
+            clip: keep within the scale of the training ratings.
+
+        Raises:
+            DataError: sequences of different lengths, or one item for a sequence of users.
+        """
+        one = isinstance(who, str | Mapping)
+        histories, users = self._histories([who] if isinstance(who, str | Mapping) else who)
+        if items is None:
+            matrix = self.folder.model.predict_all(histories, users).astype(np.float64)
+            return self._clipped(matrix[0] if one else matrix, clip=clip)
+        positions = self.catalogue.positions([items] if isinstance(items, str) else items)
+        users = _paired(users, positions, one=one, single=isinstance(items, str))
+        ratings = self._clipped(self.folder.model.predict(histories, users, positions), clip=clip)
+        return float(ratings[0]) if isinstance(items, str) else ratings
+
+    def recommend(
+        self,
+        who: User,
+        k: int = 10,
+        *,
+        include_seen: bool = False,
+        only: Sequence[str] | None = None,
+        exclude: Sequence[str] | None = None,
+        shrink: float = SHRINK,
+        cautious: float = 0.0,
+    ) -> list[Recommendation]:
+        """The k best items for a user that they have not rated, best first; fewer if there are no more.
+
+        An item that three people rated can't top the list on their word alone. With n the training ratings of
+        an item, r̂ the user's prediction for it (not clipped) and level = Σ n r̂ / Σ n over all items, what
+        they would give an ordinary one, the list is ranked by
+
+            level + max(r̂ − level, 0) · n / (n + shrink) + min(r̂ − level, 0)
+
+        so what a prediction promises counts by the item's support, and what it warns of counts in full.
+        Equal scores keep the order of `item_ids`.
+
+        Args:
+            who: raw id of a user, or a mapping of ratings.
+            k: the most items to return.
+            include_seen: also items that the user has rated.
+            only: choose among these items alone (ids or titles).
+            exclude: leave these out (ids or titles).
+            shrink: ratings at which half of an item's advantage counts; 0 ranks by the plain prediction.
+            cautious: deviations of the prediction itself (not of the ratings around it) to take off before
+                ranking, at least 0: the less is known of the person as to an item, the lower it comes.
+
+        Raises:
+            ConfigError: k below 1, a negative shrink or a negative caution.
+            ModelError: cautious, of a kind of model that does not know how sure it is.
+        """
+        check_list(k, shrink)
+        histories, users = self._histories([who])
+        predictions = self.folder.model.predict_all(histories, users)
+        trusted = predictions if cautious == 0 else predictions - self._doubts(histories, users, cautious)
+        candidates = self._candidates(only, exclude)
+        if not include_seen:
+            user = int(users[0])
+            candidates[histories.items[histories.indptr[user] : histories.indptr[user + 1]]] = False
+        scores = supported_scores(torch.from_numpy(trusted), self.folder.item_counts, shrink)[0].numpy()
+        ratings = self._clipped(predictions[0].astype(np.float64), clip=True)
+        return [
+            Recommendation(
+                item=self.item_ids[at],
+                title=self.catalogue.title(at),
+                rating=float(ratings[at]),
+                score=float(scores[at]),
+                support=int(self.folder.item_counts[at]),
+            )
+            for at in best(scores.astype(np.float64), candidates, k).tolist()
+        ]
+
+    def explain(self, who: User, item: str) -> Explanation:
+        """Why the prediction for an item is what it is: its level, and what each of the user's ratings adds.
+
+        Args:
+            who: raw id of a user, or a mapping of ratings.
+            item: raw id or title.
+
+        Raises:
+            ModelError: predictions of this kind of model are no sums.
+        """
+        model = self.folder.model
+        if not isinstance(model, Explaining):
+            beside = " that is blended with a network" if self.folder.config.network else ""
+            raise ModelError(
+                f"a prediction of a model of kind {self.folder.config.model.kind}{beside} is no sum of "
+                "parts; train one of kind ridge alone (the default recipe) for explanations"
+            )
+        histories, users = self._histories([who])
+        (position,) = self.catalogue.positions([item])
+        level, adds = model.explain(histories, int(users[0]), int(position))
+        _, items, values = histories.rows(users)
+        parts = [
+            Part(self.item_ids[at], self.catalogue.title(at), float(value), float(added))
+            for at, value, added in zip(items.tolist(), values, adds, strict=True)
+        ]
+        return Explanation.of(self.item_ids[int(position)], self.catalogue.title(int(position)), level, parts)
+
+    def intervals(
+        self, who: User | Sequence[User], items: str | Sequence[str], coverage: float, *, clip: bool = True
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where a share of such ratings lies: the lower and the upper ends, `[pairs]` each.
+
+        They are calibrated on the validation ratings of the training (without these, on its leave-one-out
+        errors); where future ratings are like these, `coverage` of them lie within.
+
+        Args:
+            who: a user and their items, or a sequence of users as long as the items, read as pairs.
+            items: raw ids or titles; one, or a sequence.
+            coverage: the share, from 0.01 to 0.99.
+            clip: keep within the scale of the training ratings.
+
+        Raises:
+            ConfigError: another coverage.
+            DataError: sequences of different lengths.
+            ModelError: this kind of model does not know how sure it is.
+        """
+        model = self._uncertain()
+        histories, users = self._histories([who] if isinstance(who, str | Mapping) else who)
+        positions = self.catalogue.positions([items] if isinstance(items, str) else items)
+        users = _paired(users, positions, one=isinstance(who, str | Mapping))
+        predictions = model.predict(histories, users, positions)
+        low, high = interval(model, predictions, model.predictive_std(histories, users, positions), coverage)
+        return self._clipped(low, clip=clip), self._clipped(high, clip=clip)
+
+    def _uncertain(self) -> Uncertain:
+        model = self.folder.model
+        if not (isinstance(model, Uncertain) and bool(model.quantiles.any())):
+            raise ModelError(
+                f"a model of kind {self.folder.config.model.kind} does not know how sure it is; train one of "
+                "kind ridge (the default recipe) for intervals"
+            )
+        return model
+
+    def similar_items(self, item: str, k: int = 10, *, shrink: float = SHRINK) -> list[SimilarItem]:
+        """The k items most like one, best first; the item itself is left out.
+
+        Ranked by cosine · n / (n + shrink), where the cosine is that of the items' vectors in the model (the
+        rows of the last decoder layer) and n counts the training ratings of the other item. Equal scores keep
+        the order of `item_ids`.
+
+        Args:
+            item: raw id or title.
+            k: the most items to return.
+            shrink: ratings at which half of the similarity counts; 0 ranks by the plain cosine.
+
+        Raises:
+            ModelError: the model has no vectors of items.
+            ConfigError: k below 1 or a negative shrink.
+        """
+        check_list(k, shrink)
+        vectors = self.folder.model.item_vectors()
+        if vectors is None:
+            raise ModelError(
+                f"this {self.folder.config.model.kind} model (axis {self.folder.model.axis!r}) has no "
+                "vectors of its items, so it can't say which are similar; train a user-based autoencoder"
+            )
+        position = int(self.catalogue.positions([item])[0])
+        similarities = cosines(vectors, position)
+        scores = shrunk(similarities, self.folder.item_counts, shrink)
+        return [
+            SimilarItem(
+                item=self.item_ids[at],
+                title=self.catalogue.title(at),
+                similarity=float(similarities[at]),
+                score=float(scores[at]),
+                support=int(self.folder.item_counts[at]),
+            )
+            for at in best(scores, np.arange(len(scores)) != position, k).tolist()
+        ]
+
+    def _doubts(
+        self, histories: Ratings, users: Int64[np.ndarray, " one"], cautious: float
+    ) -> NDArray[np.float32]:
+        """So many deviations of one user's predictions; σ is that of the errors' middle two thirds."""
+        if not 0 <= cautious < float("inf"):
+            raise ConfigError(f"cautious = {cautious}: give a number of deviations, 0 or more")
+        model = self._uncertain()
+        everything = np.arange(len(self.item_ids))
+        predictive_std = model.predictive_std(histories, np.repeat(users, len(everything)), everything)
+        low, high = np.interp([0.16, 0.84], LEVELS, model.quantiles.cpu().numpy())
+        doubts: NDArray[np.float32] = (
+            cautious * (high - low) / 2 * np.sqrt(np.square(predictive_std) - 1).clip(min=0)
+        ).astype(np.float32)
+        return doubts
+
+    def _clipped(self, ratings: NDArray[np.float64], *, clip: bool) -> NDArray[np.float64]:
+        return np.clip(ratings, *self.folder.scale) if clip else ratings
+
+    def _candidates(
+        self, only: Sequence[str] | None, exclude: Sequence[str] | None
+    ) -> Bool[np.ndarray, " items"]:
+        candidates = np.full(len(self.item_ids), only is None)
+        if only is not None:
+            candidates[self.catalogue.positions([only] if isinstance(only, str) else only)] = True
+        if exclude is not None:
+            candidates[self.catalogue.positions([exclude] if isinstance(exclude, str) else exclude)] = False
+        return candidates
+
+    def _histories(self, who: Sequence[User]) -> tuple[Ratings, Int64[np.ndarray, " users"]]:
+        """Ratings in which the users are, and where in them."""
+        if all(isinstance(user, str) for user in who):
+            return self.histories, self.known_users([user for user in who if isinstance(user, str)])
+        if not self.folder.model.folds_in:
+            by_item = self.folder.model.axis == "item"
+            why = 'is item-based (axis = "item")' if by_item else "has factors of its own for every user"
+            raise UnknownIdError(
+                f"this {self.folder.config.model.kind} model {why}: it knows the users of its training "
+                "ratings only, by their raw ids; for people given by their ratings train a user-based "
+                "autoencoder"
+            )
+        known = iter(self._known_rows([user for user in who if isinstance(user, str)]))
+        rows = [next(known) if isinstance(user, str) else self._row(user) for user in who]
+        return self._gathered(rows), np.arange(len(who))
+
+    def _known_rows(self, ids: Sequence[str]) -> list[_Row]:
+        if not ids:
+            return []
+        indptr, items, values = self.histories.rows(self.known_users(ids))
+        cuts = indptr[1:-1]
+        return list(zip(np.split(items.astype(np.int64), cuts), np.split(values, cuts), strict=True))
+
+    def _gathered(self, rows: Sequence[_Row]) -> Ratings:
+        return Ratings.from_arrays(
+            np.repeat(np.arange(len(rows)), np.array([len(items) for items, _ in rows], dtype=np.int64)),
+            np.concatenate([np.empty(0, dtype=np.int64), *(items for items, _ in rows)]),
+            np.concatenate([np.empty(0, dtype=np.float32), *(values for _, values in rows)]),
+            user_ids=Ids(str(at) for at in range(len(rows))),
+            item_ids=self.item_ids,
+        )
+
+    def _row(self, ratings: _ByHand) -> _Row:
+        items = self.catalogue.positions(ratings)
+        by_item: dict[int, str] = {}
+        for item, name in zip(items.tolist(), ratings, strict=True):
+            if item in by_item:
+                raise DataError(f"{by_item[item]!r} and {name!r} are the same item; rate it once")
+            by_item[item] = name
+        low, high = self.folder.scale
+        values = [_checked(name, rating, low, high) for name, rating in ratings.items()]
+        return items, np.array(values, dtype=np.float32)
+
+
+def _paired(
+    users: Int64[np.ndarray, " users"],
+    items: Int64[np.ndarray, " items"],
+    *,
+    one: bool,
+    single: bool = False,
+) -> Int64[np.ndarray, " items"]:
+    """A user for each item: the only one for all, or as many as there are items."""
+    if one:
+        return np.repeat(users, len(items))
+    if single or len(users) != len(items):
+        raise DataError(
+            f"{len(users)} users and {len(items)} items: a sequence of users needs as many items, "
+            "for it is read as pairs"
+        )
+    return users
+
+
+def _unknown_users(unknown: list[str], known: Ids) -> str:
+    named = ", ".join(map(repr, unknown[:20])) + (", …" if len(unknown) > 20 else "")
+    close = known.close_matches(unknown[0])
+    hint = f"close to {unknown[0]!r}: {', '.join(map(repr, close))}; " if close else ""
+    return (
+        f"unknown user{'s' if len(unknown) > 1 else ''} {named}: not among the {len(known)} users of the "
+        f"training ratings; {hint}for somebody new give their ratings"
+    )
+
+
+def _checked(name: str, rating: object, low: float, high: float) -> np.float32:
+    try:
+        value = float(rating)  # type: ignore[arg-type]  # whatever it is
+    except (TypeError, ValueError):
+        value = float("nan")
+    with np.errstate(over="ignore"):
+        # The scale is that of float32 ratings, so 0.1 must be rounded as they were before it is compared.
+        single = np.float32(value)
+    if not np.isfinite(value):
+        raise DataError(f"the rating {rating!r} for {name!r} is no finite number")
+    if not low <= single <= high:
+        raise DataError(
+            f"the rating {rating!r} for {name!r} is off the scale of the training ratings, "
+            f"{low:g} to {high:g}"
+        )
+    return single

@@ -1,0 +1,70 @@
+"""Prediction intervals: how far ratings lie from their predictions, in units of what isn't known of the user.
+
+A rating's variance around its prediction is σ² (1 + xᵀA⁻¹x), the predictive variance of ridge regression. So
+errors are divided by the spread √(1 + xᵀA⁻¹x), and the quantiles of what comes out, on ratings that the model
+has not seen, say how wide an interval must be (as in conformal prediction; Lei et al. 2018). They need not be
+symmetric.
+"""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+from refeed.errors import ConfigError
+from refeed.models.interface import Model
+from refeed.ratings.store import Ratings
+
+__all__ = ["LEVELS", "Uncertain", "interval", "quantiles"]
+
+LEVELS: Float64[np.ndarray, " levels"] = np.arange(1, 200) / 200
+"""0.005 to 0.995: probabilities of lying below the quantile."""
+
+
+@runtime_checkable
+class Uncertain(Model, Protocol):
+    """A `Model` that knows how sure it is.
+
+    Attributes:
+        quantiles: of (rating − prediction) / spread, at `LEVELS`; float64.
+    """
+
+    quantiles: Tensor
+
+    def predictive_std(
+        self, histories: Ratings, users: Int64[np.ndarray, " pairs"], items: Int64[np.ndarray, " pairs"]
+    ) -> Float64[np.ndarray, " pairs"]:
+        """√(1 + xᵀA⁻¹x) of each pair: 1 for somebody of whom everything is known."""
+        ...
+
+
+def quantiles(
+    errors: Float64[np.ndarray, " ratings"], predictive_std: Float64[np.ndarray, " ratings"]
+) -> Float64[np.ndarray, " levels"]:
+    """The quantiles of errors in units of their spread, at `LEVELS`."""
+    found: Float64[np.ndarray, " levels"] = np.quantile(errors / predictive_std, LEVELS)
+    return found
+
+
+def interval(
+    model: Uncertain,
+    predictions: Float64[np.ndarray, " pairs"],
+    predictive_std: Float64[np.ndarray, " pairs"],
+    coverage: float,
+) -> tuple[Float64[np.ndarray, " pairs"], Float64[np.ndarray, " pairs"]]:
+    """Where a share of the ratings will lie: the lower and the upper ends, not clipped.
+
+    Args:
+        model: knows its quantiles.
+        predictions: not clipped.
+        predictive_std: of the same pairs.
+        coverage: the share, from 0.01 to 0.99; as much is left out below as above.
+
+    Raises:
+        ConfigError: another coverage.
+    """
+    if not 0.01 <= coverage <= 0.99:
+        raise ConfigError(f"interval = {coverage}: give the share of ratings to be within, from 0.01 to 0.99")
+    ends = np.interp([(1 - coverage) / 2, (1 + coverage) / 2], LEVELS, model.quantiles.cpu().numpy())
+    return predictions + ends[0] * predictive_std, predictions + ends[1] * predictive_std

@@ -1,0 +1,99 @@
+"""How far items have moved by the end of the training ratings, carried forward to those of the future.
+
+An item's level is not what it was: films age, and the first to see them are not those who follow. The errors
+e_j of its ratings, each predicted from its user's others, say by how much; the later ones say more (they are
+smoothed exponentially, which is the best there is for a level that walks at random; Muth 1960), and few say
+little:
+
+    d_i = Σ_j w_j e_j / ( Σ_j w_j + 20 ),    w_j = exp( −age_j / days ),
+
+with sums over the item's ratings j, the last of all training ratings being of age 0.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float64, Int64
+
+from refeed.config import RidgeConfig
+from refeed.evaluation.metrics import UserErrors, clipped, user_errors
+from refeed.evaluation.significance import paired
+from refeed.models.ridge.model import RidgeAutoencoder
+from refeed.ratings.pairs import Aligned
+from refeed.ratings.store import Ratings
+
+__all__ = ["carry_forward"]
+
+_DAYS = (30.0, 90.0, 365.0)  # tried
+_DAMPING = 20.0  # ratings
+_SECONDS = 86_400.0  # a day
+_AT_ONCE = 1 << 22  # ratings: bounds what the weights take
+
+
+def carry_forward(
+    model: RidgeAutoencoder, train: Ratings, held_out: Aligned | None, config: RidgeConfig
+) -> str | None:
+    """Set d of a trained model.
+
+    With drift = "auto" it is set only if the validation RMSE falls beyond chance: if the 95 % interval of the
+    difference (`evaluation/significance.py`) leaves out 0. What is chosen then is what makes it fall most.
+
+    Args:
+        model: trained.
+        train: the training ratings.
+        held_out: the validation ratings.
+        config: says over how many days.
+
+    Returns:
+        What was chosen, for people; None where there was no choice.
+    """
+    model.drift.zero_()
+    times = train.times
+    if times is None or config.drift == 0:
+        return None
+    if config.drift != "auto":
+        _set(model, _drift(train, times, model.leave_one_out(train), config.drift))
+        return None
+    if held_out is None:
+        return None
+    errors = model.leave_one_out(train)
+    still = model.predict(train, held_out.users, held_out.items)
+    _, users = np.unique(held_out.users, return_inverse=True)
+
+    def measured(drift: Float64[np.ndarray, " items"]) -> UserErrors:
+        predicted = clipped(still + drift[held_out.items], train.scale)
+        return user_errors(users, predicted, held_out.values, n_users=int(users.max()) + 1)
+
+    drifts = [_drift(train, times, errors, days) for days in _DAYS]
+    before = measured(np.zeros(train.n_items))
+    differences = [rmse for rmse, _ in paired([measured(drift) for drift in drifts], [before] * len(drifts))]
+    best = int(np.argmin([difference.value for difference in differences]))
+    gained = differences[best]
+    sure = gained.high is not None and gained.high < 0
+    if sure:
+        _set(model, drifts[best])
+    return (
+        f"drift of items over {_DAYS[best]:g} days carried forward: validation RMSE {gained.value:+.4f}, "
+        + ("kept" if sure else "which may be chance: left out")
+    )
+
+
+def _drift(
+    train: Ratings,
+    times: Int64[np.ndarray, " ratings"],
+    errors: Float64[np.ndarray, " ratings"],
+    days: float,
+) -> Float64[np.ndarray, " items"]:
+    """How far each item has moved, in units of ratings."""
+    latest = times.max()
+    sums, counts = np.zeros(train.n_items), np.full(train.n_items, _DAMPING)
+    for first in range(0, len(train), _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        weights = np.exp((times[some] - latest) / (_SECONDS * days))
+        sums += np.bincount(train.items[some], weights=weights * errors[some], minlength=train.n_items)
+        counts += np.bincount(train.items[some], weights=weights, minlength=train.n_items)
+    drift: Float64[np.ndarray, " items"] = sums / counts
+    return drift
+
+
+def _set(model: RidgeAutoencoder, drift: Float64[np.ndarray, " items"]) -> None:
+    model.drift.copy_(torch.from_numpy(drift / float(model.deviation)))

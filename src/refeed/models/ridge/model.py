@@ -1,0 +1,303 @@
+"""The ridge autoencoder: the code is the closed-form posterior mean of what a user's ratings say.
+
+Encoder and decoder are one set of item vectors. With ratings standardised, r = (rating − mean) / deviation:
+
+    x_i = [v_i, s]                                  an item's vector, and the weight of the user's own bias
+    m   = n_u^-½ Σ_j Y_j                            the prior of the code, from which items were rated at all
+    A   = λ I + Σ_j x_j x_jᵀ + a Σ_j 1/(n_j + 5) I₀  rarely rated items say less (I₀: all but the bias)
+    z   = A⁻¹ ( Σ_j x_j (r_j − b_j) + λ m )         the code: ridge regression of the ratings on the vectors
+    r̂_i = b_i + d_i + x_iᵀ z
+
+with sums over the user's n_u rated items j, which n_j users rated in training. How v, b, Y, s and a are
+learned is `learner.py`; how far an item has moved since, d, is `drift.py`. As z is linear in
+the ratings, a prediction is a sum of one part for each of them (`explain`); and as it is a posterior mean, it
+comes with a predictive standard deviation (`predictive_std`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Float64, Int64
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import embedding
+
+from refeed.config import RidgeConfig
+from refeed.models.intervals import LEVELS
+from refeed.models.ridge.padded import Padded, padded
+from refeed.models.ridge.posterior import Posterior, leave_one_out, posterior
+from refeed.ratings.store import Ratings
+
+__all__ = ["RARE", "Places", "RidgeAutoencoder", "code_of", "precision_of"]
+
+RARE = 5.0
+"""Ratings added to an item's count where its uncertainty is taken from it."""
+
+_USERS_AT_ONCE = 4096
+_PAIRS_AT_ONCE = 1 << 18
+
+
+@dataclass(frozen=True)
+class Places:
+    """A block of users' ratings as the closed form wants them, side by side (see `models/ridge/padded.py`).
+
+    Args:
+        vectors: x_j.
+        residuals: r_j − b_j.
+        implicit: c_j = Y_j / √n_u.
+        rareness: 1 / (n_j + 5).
+        observed: 1 where there is a rating for the code to see, else 0.
+    """
+
+    vectors: Float[Tensor, "users places width"]
+    residuals: Float[Tensor, "users places"]
+    implicit: Float[Tensor, "users places width"]
+    rareness: Float[Tensor, "users places"]
+    observed: Float[Tensor, "users places"]
+
+    @classmethod
+    def gather(
+        cls,
+        table: Float[Tensor, "items columns"],
+        items: Int64[Tensor, "users places"],
+        values: Float[Tensor, "users places"],
+        observed: Float[Tensor, "users places"],
+        *,
+        scale: Float[Tensor, ""],
+        rareness: Float[Tensor, " items"],
+    ) -> "Places":
+        """Look the items up.
+
+        Args:
+            table: v, b and Y of each item, next to each other.
+            items: of each place; anything where there is no rating.
+            values: standardised ratings.
+            observed: as above.
+            scale: s.
+            rareness: of each item.
+        """
+        width = (table.shape[1] - 2) // 2
+        found = embedding(items, table)
+        vectors, bias, implicit = found[..., :width], found[..., width], found[..., width + 1 :]
+        share = observed / observed.sum(dim=1, keepdim=True).clamp(min=1).sqrt()
+        return cls(
+            vectors=torch.cat([vectors, scale.expand(*items.shape, 1)], dim=-1),
+            residuals=values - bias,
+            implicit=implicit * share[..., None],
+            rareness=rareness[items],
+            observed=observed,
+        )
+
+
+def code_of(places: Places, shrinkage: float, doubt: Float[Tensor, ""]) -> Posterior:
+    """The code z of each user.
+
+    Args:
+        places: the users' ratings.
+        shrinkage: λ.
+        doubt: a.
+    """
+    return posterior(
+        places.vectors * places.observed[..., None],
+        places.residuals,
+        pull=shrinkage * places.implicit.sum(dim=1),
+        precision=precision_of(places, shrinkage, doubt),
+    )
+
+
+def precision_of(places: Places, shrinkage: float, doubt: Float[Tensor, ""]) -> Float[Tensor, "users width"]:
+    """λ + a Σ_j 1/(n_j + 5) for all but the bias, and λ for that (arguments as of `code_of`)."""
+    spread = doubt * (places.rareness * places.observed).sum(dim=1, keepdim=True)
+    width = places.vectors.shape[-1]
+    return shrinkage + torch.cat([spread.expand(-1, width - 1), torch.zeros_like(spread)], dim=1)
+
+
+class RidgeAutoencoder(nn.Module):
+    """A `Model`: what prediction needs, and nothing of the training.
+
+    Args:
+        config: width and λ.
+        n_items: the number of items.
+    """
+
+    axis: Literal["user", "item"] = "user"
+    folds_in = True
+    mean: Tensor
+    deviation: Tensor
+    vectors: Tensor
+    bias: Tensor
+    drift: Tensor
+    implicit: Tensor
+    scale: Tensor
+    doubt: Tensor
+    counts: Tensor
+    quantiles: Tensor
+
+    def __init__(self, config: RidgeConfig, n_items: int) -> None:
+        super().__init__()
+        if config.width == "auto":
+            raise ValueError(
+                "width = auto: it must be resolved from the training ratings first (models/ridge/auto.py)"
+            )
+        self.config = config
+        self.n_items = n_items
+        self.register_buffer("mean", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("deviation", torch.ones((), dtype=torch.float64))
+        self.register_buffer("vectors", torch.zeros(n_items, config.width))
+        self.register_buffer("bias", torch.zeros(n_items))
+        self.register_buffer("drift", torch.zeros(n_items))
+        self.register_buffer("implicit", torch.zeros(n_items, config.width + 1))
+        self.register_buffer("scale", torch.zeros(()))
+        self.register_buffer("doubt", torch.zeros(()))
+        self.register_buffer("counts", torch.zeros(n_items, dtype=torch.int64))
+        self.register_buffer("quantiles", torch.zeros(len(LEVELS), dtype=torch.float64))
+
+    # ------------------------------------------------------------------ codes
+
+    def codes(self, histories: Ratings, users: Int64[np.ndarray, " users"]) -> Posterior:
+        """The codes of some users, from their histories."""
+        indptr, items, values = histories.rows(users)
+        width = self.vectors.shape[1] + 1
+        mean = self.vectors.new_zeros(len(users), width)
+        covariance = self.vectors.new_zeros(len(users), width, width)
+        for block in padded(indptr):
+            code = code_of(self._places(block, items, values), self.config.shrinkage, self.doubt)
+            rows = torch.from_numpy(block.users)
+            mean[rows], covariance[rows] = code.mean, code.covariance
+        return Posterior(mean, covariance)
+
+    def _places(self, block: Padded, items: NDArray[np.int32], values: NDArray[np.float32]) -> Places:
+        like = self.vectors
+        standardised = (block.of(values) - float(self.mean)) / float(self.deviation)
+        return Places.gather(
+            torch.cat([self.vectors, self.bias[:, None], self.implicit], dim=1),
+            torch.from_numpy(block.of(items).astype(np.int64)).to(like.device),
+            torch.from_numpy(standardised).to(like),
+            torch.from_numpy(block.rated).to(like),
+            scale=self.scale,
+            rareness=1 / (self.counts.to(like.dtype) + RARE),
+        )
+
+    def _decoder(self) -> Float[Tensor, "items width"]:
+        """x_i of all items."""
+        return torch.cat([self.vectors, self.scale.expand(self.n_items, 1)], dim=1)
+
+    def levels(self) -> Float[Tensor, " items"]:
+        """What is predicted of somebody who is unknown, standardised: b_i + d_i."""
+        return self.bias + self.drift
+
+    # ------------------------------------------------------------------ predictions
+
+    @torch.no_grad()
+    def predict(
+        self, histories: Ratings, users: Int64[np.ndarray, " pairs"], items: Int64[np.ndarray, " pairs"]
+    ) -> Float64[np.ndarray, " pairs"]:
+        """The predicted rating of each pair (see `Model`); costs what the histories and the pairs cost."""
+        predicted, levels = np.empty(len(users)), self.levels()
+        for pairs, code, rows, vectors in self._by_code(histories, users, items):
+            products = (vectors * code.mean[rows]).sum(dim=1) + levels[torch.from_numpy(items[pairs])]
+            predicted[pairs] = products.cpu().double().numpy()
+        ratings: Float64[np.ndarray, " pairs"] = predicted * float(self.deviation) + float(self.mean)
+        return ratings
+
+    @torch.no_grad()
+    def predictive_std(
+        self, histories: Ratings, users: Int64[np.ndarray, " pairs"], items: Int64[np.ndarray, " pairs"]
+    ) -> Float64[np.ndarray, " pairs"]:
+        """√(1 + xᵀ A⁻¹ x) of each pair (see `Uncertain`): what isn't known of the user, as to that item."""
+        leverages = np.empty(len(users))
+        for pairs, code, rows, vectors in self._by_code(histories, users, items):
+            projected = (vectors[:, None, :] @ code.covariance[rows])[:, 0]
+            leverages[pairs] = (projected * vectors).sum(dim=1).cpu().double().numpy()
+        predictive_std: Float64[np.ndarray, " pairs"] = np.sqrt(1 + leverages)
+        return predictive_std
+
+    def _by_code(
+        self, histories: Ratings, users: Int64[np.ndarray, " pairs"], items: Int64[np.ndarray, " pairs"]
+    ) -> Iterator[tuple[NDArray[np.int64], Posterior, Tensor, Tensor]]:
+        """Pairs by blocks of their users: which pairs, the users' codes, each pair's code and item vector."""
+        each, owners = np.unique(users, return_inverse=True)
+        order = np.argsort(owners, kind="stable")
+        bounds = np.searchsorted(owners[order], np.arange(0, len(each) + _USERS_AT_ONCE, _USERS_AT_ONCE))
+        decoder = self._decoder()
+        for number, first in enumerate(range(0, len(each), _USERS_AT_ONCE)):
+            code = self.codes(histories, each[first : first + _USERS_AT_ONCE])
+            for start in range(bounds[number], bounds[number + 1], _PAIRS_AT_ONCE):
+                pairs = order[start : min(start + _PAIRS_AT_ONCE, bounds[number + 1])]
+                yield (
+                    pairs,
+                    code,
+                    torch.from_numpy(owners[pairs] - first),
+                    decoder[torch.from_numpy(items[pairs])],
+                )
+
+    @torch.no_grad()
+    def predict_all(
+        self, histories: Ratings, users: Int64[np.ndarray, " users"]
+    ) -> Float32[np.ndarray, "users items"]:
+        """The predicted ratings of all items by each of the users (see `Model`)."""
+        predicted = np.empty((len(users), self.n_items), dtype=np.float32)
+        for at, block in enumerate(self.predict_blocks(histories, users, _USERS_AT_ONCE)):
+            predicted[at * _USERS_AT_ONCE : at * _USERS_AT_ONCE + len(block)] = block.cpu().numpy()
+        return predicted
+
+    @torch.no_grad()
+    def predict_blocks(
+        self, histories: Ratings, users: Int64[np.ndarray, " users"], size: int
+    ) -> Iterator[Float32[Tensor, "block items"]]:
+        """The rows of `predict_all`, `size` users at a time (see `InBlocks`)."""
+        deviation, decoder = float(self.deviation), self._decoder().t()
+        level = self.levels() * deviation + float(self.mean)
+        for first in range(0, len(users), size):
+            code = self.codes(histories, users[first : first + size]).mean
+            yield torch.addmm(level, code, decoder, alpha=deviation).float()
+
+    @torch.no_grad()
+    def leave_one_out(self, histories: Ratings) -> Float64[np.ndarray, " ratings"]:
+        """How far each rating lies above what its user's others predict, in units of ratings.
+
+        Items are as they were, d left out; the prior keeps its precision, and the other ratings their weights
+        n_u^-½ in its mean m.
+        """
+        errors = np.zeros(len(histories))
+        for block in padded(histories.indptr):
+            places = self._places(block, histories.items, histories.values)
+            shrinkage = self.config.shrinkage
+            of_block, _ = leave_one_out(
+                places.vectors,
+                places.residuals,
+                shrinkage * places.implicit,
+                precision_of(places, shrinkage, self.doubt),
+                places.observed,
+            )
+            errors[block.places[block.rated]] = of_block.cpu().numpy()[block.rated]
+        return errors * float(self.deviation)
+
+    def item_vectors(self) -> Float32[np.ndarray, "items width"]:
+        """v_i of each item."""
+        vectors: Float32[np.ndarray, "items width"] = self.vectors.detach().cpu().float().numpy()
+        return vectors
+
+    # ------------------------------------------------------------------ explanations
+
+    @torch.no_grad()
+    def explain(
+        self, histories: Ratings, user: int, item: int
+    ) -> tuple[float, Float64[np.ndarray, " ratings"]]:
+        """A prediction as a sum: the item's level, and a part for each rating of the user's, in their order.
+
+        The part of a rating j is deviation · xᵢᵀ A⁻¹ ( x_j (r_j − b_j) + λ Y_j / √n_u ): what its value says,
+        and what it says that the user rated the item at all.
+        """
+        indptr, items, values = histories.rows(np.array([user]))
+        level = float(self.levels()[item]) * float(self.deviation) + float(self.mean)
+        (block,) = padded(indptr, entries=max(len(items), 1))
+        places = self._places(block, items, values)
+        code = code_of(places, self.config.shrinkage, self.doubt)
+        asked = self._decoder()[item] @ code.covariance[0]
+        told = places.vectors[0] * places.residuals[0][:, None] + self.config.shrinkage * places.implicit[0]
+        parts: Float64[np.ndarray, " ratings"] = (told @ asked).cpu().double().numpy()
+        return level, parts[: len(items)] * float(self.deviation)
