@@ -6,7 +6,7 @@ from pydantic import Field
 
 from refeed.config.strict import Strict
 
-__all__ = ["ItemToItemConfig", "LinearConfig"]
+__all__ = ["InteractionsConfig", "ItemToItemConfig", "LinearConfig"]
 
 _Strength = Annotated[float, Field(ge=0)] | Literal["auto"]
 _Positive = Annotated[float, Field(gt=0)] | Literal["auto"]
@@ -47,3 +47,6 @@ class LinearConfig(ItemToItemConfig):
     """The linear autoencoder in closed form, a weight for every pair of items (see `ItemToItemConfig`)."""
 
     kind: Literal["linear"] = "linear"
+
+
+InteractionsConfig = LinearConfig

@@ -1,7 +1,6 @@
 """Fit the linear autoencoder: its settings on validation, its weights on all training interactions."""
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from refeed.models.interactions.popularity import shares, trends
 from refeed.models.interactions.search import Search
 from refeed.models.interactions.settings import DEFAULTS, Settings, given, resolved
 from refeed.models.interactions.trials import Sums, Trials, inputs_of
-from refeed.models.interactions.validation import HeldOut, beyond_chance, held_out_lists
+from refeed.models.interactions.validation import held_out_lists
 from refeed.ratings.store import Ratings
 
 __all__ = ["fit_linear"]

@@ -117,8 +117,7 @@ def later_interactions(
     return later
 
 
-def _sums_by_user(
-    indptr: Int64[np.ndarray, " bounds"], values: NDArray[np.floating]
-) -> NDArray[np.float64]:
+def _sums_by_user(indptr: Int64[np.ndarray, " bounds"], values: NDArray[np.floating]) -> NDArray[np.float64]:
     owners = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-    return np.bincount(owners, weights=values, minlength=len(indptr) - 1)
+    sums: NDArray[np.float64] = np.bincount(owners, weights=values, minlength=len(indptr) - 1)
+    return sums.astype(np.float64)  # bincount of nothing counts in whole numbers

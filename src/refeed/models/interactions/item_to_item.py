@@ -1,6 +1,6 @@
 """What models have in common whose scores are sums over a user's items, of a weight for each pair of items.
 
-    score_j = popularity_j + Σ_i x_i B_ij
+score_j = popularity_j + Σ_i x_i B_ij
 """
 
 from abc import ABC, abstractmethod
@@ -98,7 +98,9 @@ class ItemToItem(nn.Module, ABC):
         chosen = torch.from_numpy(places).to(inputs.items.device)
         columns = torch.from_numpy(items[pairs]).to(inputs.items.device)
         terms = inputs.values[chosen].double() * self.weights_at(inputs.items[chosen].long(), columns)
-        return np.bincount(pairs, weights=terms.cpu().double().numpy(), minlength=len(items))
+        weights = terms.cpu().double().numpy()
+        sums: Float64[np.ndarray, " pairs"] = np.bincount(pairs, weights=weights, minlength=len(items))
+        return sums.astype(np.float64)  # bincount of nothing counts in whole numbers
 
     @torch.no_grad()
     def explain(

@@ -54,9 +54,7 @@ def linear_memory(n_items: int, interactions: int) -> int:
     return 4 * n_items**2 + 24 * interactions
 
 
-def ridges(
-    diagonal: Float[Tensor, " items"], ridge: float, power: float
-) -> Float[Tensor, " items"]:
+def ridges(diagonal: Float[Tensor, " items"], ridge: float, power: float) -> Float[Tensor, " items"]:
     """λ (G_jj / mean G)^b; an item that nobody took counts as if one person had.
 
     Args:

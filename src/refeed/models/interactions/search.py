@@ -93,7 +93,9 @@ class Search:
 
     def _recency(self, settings: Settings) -> Settings:
         if "recency" in self.fixed:
-            return settings if not self.fixed["recency"] else self._walk(settings, "recency_span", (30.0, 100.0))
+            return (
+                settings if not self.fixed["recency"] else self._walk(settings, "recency_span", (30.0, 100.0))
+            )
         start = settings.but(recency=1.0)
         if "recency_span" not in self.fixed:
             spans = [start.but(recency_span=span) for span in (3.0, 10.0, 30.0, 100.0)]

@@ -1,11 +1,10 @@
-"""Settings tried out: what held-out interactions say of them, with nothing computed twice that needs not be."""
+"""Settings tried out on held-out interactions, with nothing computed twice that needs not be."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from refeed.models.autoencoder.sparse import Batch
@@ -21,12 +20,8 @@ _KEPT = 1 << 26  # numbers: sums that are kept for the next trial, some 256 MB
 _CPU = torch.device("cpu")
 
 
-class Sums(Protocol):
-    """Weights at work: `ItemToItem.sums`."""
-
-    def __call__(self, inputs: Batch) -> Float32[Tensor, "users items"]:
-        """Σ_i x_i B_ij for all items j of some users."""
-        ...
+Sums = Callable[[Batch], Tensor]
+"""From the inputs of some users to Σ_i x_i B_ij for all items j: `ItemToItem.sums`."""
 
 
 def inputs_of(settings: Settings, train: Ratings, *, counts: bool) -> Inputs:

@@ -1,8 +1,8 @@
 """How good lists are on held-out interactions, cheaply: what settings are chosen on while fitting.
 
-nDCG@k with all unseen items as candidates: a held-out item at rank r ≤ k counts 1 / log2(r + 1), divided by what
-the best possible list would get (Järvelin & Kekäläinen 2002). Items with equal scores share their ranks: each
-counts as the mean of theirs.
+nDCG@k with all unseen items as candidates: a held-out item at rank r ≤ k counts 1 / log2(r + 1), divided
+by what the best possible list would get (Järvelin & Kekäläinen 2002). Items with equal scores share their
+ranks: each counts as the mean of theirs.
 """
 
 from collections.abc import Callable, Iterator
@@ -55,10 +55,13 @@ class HeldOut:
         indptr = np.concatenate([[0], np.cumsum(counts[some])]).astype(np.int64)
         return HeldOut(self.users[some], indptr, self.items[kept], self.values[kept], self.train)
 
-    def blocks(self) -> Iterator[Int64[np.ndarray, " some"]]:
-        """The users, some at a time: whose scores `ndcg` wants."""
+    def in_blocks(self) -> "Iterator[tuple[Int64[np.ndarray, ' some'], HeldOut]]":
+        """Some of the users at a time, with what is held out of theirs."""
         for first in range(0, len(self.users), _USERS_AT_ONCE):
-            yield self.users[first : first + _USERS_AT_ONCE]
+            users = self.users[first : first + _USERS_AT_ONCE]
+            indptr = self.indptr[first : first + len(users) + 1]
+            held = slice(indptr[0], indptr[-1])
+            yield users, HeldOut(users, indptr - indptr[0], self.items[held], self.values[held], self.train)
 
     def ndcg(
         self, scores: Callable[[Int64[np.ndarray, " some"]], Float[Tensor, "some items"]], k: int = 10
@@ -69,20 +72,22 @@ class HeldOut:
             scores: of all items for some users (positions in the training ratings); may be changed.
             k: the length of the lists.
         """
-        each, first = [], 0
-        for users in self.blocks():
-            of_block = _hide_known(scores(users), self.train, users)
-            each.append(self._ndcg(of_block, first, k))
-            first += len(users)
+        each = [some.ndcg_of(scores(users), k) for users, some in self.in_blocks()]
         return np.concatenate(each) if each else np.zeros(0)
 
-    def _ndcg(self, scores: Float[Tensor, "some items"], first: int, k: int) -> Float64[np.ndarray, " some"]:
-        bounds = self.indptr[first : first + len(scores) + 1]
-        items = torch.from_numpy(self.items[bounds[0] : bounds[-1]])
-        owners = torch.from_numpy(np.repeat(np.arange(len(scores)), np.diff(bounds)))
-        gains = _gains(scores, owners, items, k)
-        best = np.concatenate([[0], np.cumsum(_discounts(k))])[np.minimum(np.diff(bounds), k)]
-        found: Float64[np.ndarray, " some"] = np.bincount(owners.numpy(), gains, minlength=len(scores)) / best
+    def ndcg_of(self, scores: Float[Tensor, "users items"], k: int = 10) -> Float64[np.ndarray, " users"]:
+        """nDCG@k of each user.
+
+        Args:
+            scores: of all items for each of the users; is changed.
+            k: the length of the lists.
+        """
+        _hide_known(scores, self.train, self.users)
+        counts = np.diff(self.indptr)
+        owners = np.repeat(np.arange(len(self)), counts)
+        gains = _gains(scores, torch.from_numpy(owners), torch.from_numpy(self.items), k)
+        best = np.concatenate([[0], np.cumsum(_discounts(k))])[np.minimum(counts, k)]
+        found: Float64[np.ndarray, " users"] = np.bincount(owners, gains, minlength=len(self)) / best
         return found
 
 
@@ -116,16 +121,15 @@ def beyond_chance(one: Float64[np.ndarray, " users"], other: Float64[np.ndarray,
     if len(differences) < 2 or not differences.any():
         return False
     error = float(differences.std(ddof=1)) / len(differences) ** 0.5
-    return float(differences.mean()) > 1.96 * error
+    return bool(differences.mean() > 1.96 * error)
 
 
 def _hide_known(
     scores: Float[Tensor, "some items"], train: Ratings, users: Int64[np.ndarray, " some"]
-) -> Float[Tensor, "some items"]:
+) -> None:
     indptr, items, _ = train.rows(users)
     owners = np.repeat(np.arange(len(users)), np.diff(indptr))
     scores[torch.from_numpy(owners), torch.from_numpy(items.astype(np.int64))] = -torch.inf
-    return scores
 
 
 def _discounts(k: int) -> Float64[np.ndarray, " k"]:
@@ -146,7 +150,8 @@ def _gains(
     gains = np.zeros(len(items))
     places = among.nonzero()[:, 0]
     cumulated = np.concatenate([[0], np.cumsum(_discounts(k))])
-    for some in places.split(1024):
+    for start in range(0, len(places), 1024):
+        some = places[start : start + 1024]
         rows, own_some = scores[owners[some]], own[some, None]
         above = (rows > own_some).sum(dim=1).numpy()
         equal = (rows == own_some).sum(dim=1).numpy()
