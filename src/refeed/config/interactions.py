@@ -6,7 +6,13 @@ from pydantic import Field
 
 from refeed.config.strict import Strict
 
-__all__ = ["InteractionsConfig", "ItemToItemConfig", "LinearConfig"]
+__all__ = [
+    "AutoInteractionsConfig",
+    "InteractionsConfig",
+    "ItemToItemConfig",
+    "LinearConfig",
+    "LocalConfig",
+]
 
 _Strength = Annotated[float, Field(ge=0)] | Literal["auto"]
 _Positive = Annotated[float, Field(gt=0)] | Literal["auto"]
@@ -49,4 +55,28 @@ class LinearConfig(ItemToItemConfig):
     kind: Literal["linear"] = "linear"
 
 
-InteractionsConfig = LinearConfig
+class LocalConfig(ItemToItemConfig):
+    """The linear autoencoder with a weight for near items alone (see `ItemToItemConfig`).
+
+    Args:
+        neighbours: K: how many items each item is predicted from.
+    """
+
+    kind: Literal["local"] = "local"
+    neighbours: Annotated[int, Field(ge=1)] = 100
+
+
+class AutoInteractionsConfig(Strict):
+    """The kind that fits the data: chosen by its size and on validation.
+
+    Args:
+        values: see `ItemToItemConfig`.
+        memory: bytes that fitting may take; "auto": half of what the machine has.
+    """
+
+    kind: Literal["auto"] = "auto"
+    values: Literal["rating", "count"] = "rating"
+    memory: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+
+
+InteractionsConfig = AutoInteractionsConfig | LinearConfig | LocalConfig

@@ -14,7 +14,7 @@ from refeed.models.interactions.choose import fit_interactions, load_interaction
 from refeed.models.interactions.gram import gram, weighted
 from refeed.models.interactions.inputs import Inputs, later_interactions
 from refeed.models.interactions.inverse import invert_in_place
-from refeed.models.interactions.linear import Linear, linear_memory, linear_weights
+from refeed.models.interactions.linear import Linear, learn_linear, linear_memory
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 
@@ -74,7 +74,7 @@ def test_weights_are_each_item_s_ridge_regression_on_the_others() -> None:
     train = interactions()
     inputs = Inputs().batch(train, np.arange(train.n_users), torch.device("cpu"))
     expected = least_squares(dense(train, Inputs()), np.full(train.n_items, 2.5))
-    np.testing.assert_allclose(linear_weights(inputs, ridge=2.5), expected, atol=1e-5)
+    np.testing.assert_allclose(learn_linear(inputs, ridge=2.5).weights, expected, atol=1e-5)
 
 
 def test_users_and_ridges_are_weighed_by_their_powers() -> None:
@@ -85,8 +85,8 @@ def test_users_and_ridges_are_weighed_by_their_powers() -> None:
     x = dense(train, Inputs()) * shares[:, None] ** -0.15
     diagonal = (x**2).sum(axis=0)
     expected = least_squares(x, 2.5 * (diagonal / diagonal.mean()) ** 0.7)
-    found = linear_weights(inputs, ridge=2.5, ridge_power=0.7, user_power=0.3)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    found = learn_linear(inputs, ridge=2.5, ridge_power=0.7, user_power=0.3)
+    np.testing.assert_allclose(found.weights, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("compiled", [True, False])

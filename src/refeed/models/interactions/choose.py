@@ -1,23 +1,29 @@
 """From a config of interactions to the fitted model, and from saved tensors back to it."""
 
+import os
 from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from refeed.config.interactions import InteractionsConfig
-from refeed.models.interactions.fit_linear import fit_linear
+from refeed.config.interactions import AutoInteractionsConfig, InteractionsConfig, LinearConfig, LocalConfig
+from refeed.models.interactions.fit_item_to_item import fit_item_to_item
 from refeed.models.interactions.interface import InteractionModel
-from refeed.models.interactions.linear import Linear
+from refeed.models.interactions.linear import Linear, linear_memory
+from refeed.models.interactions.local import Local
+from refeed.models.interactions.sparse_rows import SparseTable
 from refeed.ratings.store import Ratings
 
 __all__ = ["fit_interactions", "load_interactions"]
+
+_MANY = 20_000
+"""Items from which on the closed form of all of them takes minutes, and `local` is as good."""
 
 Say = Callable[[str], None]
 
 
 def fit_interactions(
     config: InteractionsConfig, train: Ratings, valid: Ratings | None = None, say: Say = print
-) -> tuple[InteractionsConfig, InteractionModel]:
+) -> tuple[LinearConfig | LocalConfig, InteractionModel]:
     """The config without "auto", and the model that it describes, fitted.
 
     Args:
@@ -29,11 +35,32 @@ def fit_interactions(
     Raises:
         ConfigError: settings that can't be used with these interactions.
     """
-    return fit_linear(config, train, valid, say)
+    chosen = _kind(config, train, say) if isinstance(config, AutoInteractionsConfig) else config
+    if isinstance(chosen, LinearConfig):
+        return fit_item_to_item(chosen, train, valid, say)
+    return fit_item_to_item(chosen, train, valid, say)
+
+
+def _kind(config: AutoInteractionsConfig, train: Ratings, say: Say) -> LinearConfig | LocalConfig:
+    limit = _half_of_the_memory() if config.memory == "auto" else config.memory
+    needed = linear_memory(train.n_items, len(train))
+    sizes = f"{train.n_items:,} items would take {needed / 1e9:.2f} GB, of {limit / 1e9:.2f} GB that it may"
+    if needed > limit:
+        say(f"interactions: local, as a weight for every pair of {sizes}")
+        return LocalConfig(values=config.values)
+    if train.n_items > _MANY:
+        say(f"interactions: local, as the closed form takes long with more than {_MANY:,} items")
+        return LocalConfig(values=config.values)
+    say(f"interactions: linear, as a weight for every pair of {sizes}")
+    return LinearConfig(values=config.values)
+
+
+def _half_of_the_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 def load_interactions(
-    config: InteractionsConfig, n_items: int, tensors: Mapping[str, Tensor]
+    config: LinearConfig | LocalConfig, n_items: int, tensors: Mapping[str, Tensor]
 ) -> InteractionModel:
     """The model whose `state_dict` was saved.
 
@@ -45,6 +72,12 @@ def load_interactions(
     Raises:
         RuntimeError: they are not those of such a model.
     """
-    model = Linear(n_items)
+    model: Linear | Local = Linear(n_items)
+    if isinstance(config, LocalConfig):
+        missing = {"bounds", "columns", "weights"} - tensors.keys()
+        if missing:
+            raise RuntimeError(f"the weights of a local model lack {', '.join(sorted(missing))}")
+        table = SparseTable(tensors["bounds"], tensors["columns"], tensors["weights"], n_items)
+        model = Local(n_items, weights=table)
     model.load_state_dict(dict(tensors), assign=True)
     return model.eval()

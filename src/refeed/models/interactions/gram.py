@@ -10,6 +10,7 @@ from torch import Tensor
 
 from refeed import kernels
 from refeed.models.autoencoder.sparse import Batch
+from refeed.models.interactions.nearest import sparse_rows
 
 __all__ = ["gram", "weighted"]
 
@@ -41,7 +42,7 @@ def gram(inputs: Batch) -> Float32[Tensor, "items items"]:
     """
     matrix = torch.empty(inputs.n_items, inputs.n_items)
     if kernels.serves(inputs.values):
-        kernels.gram(inputs.indptr, inputs.items, inputs.values, matrix, upper=True)
+        kernels.gram(sparse_rows(inputs), matrix, upper=True)
         return matrix
     flat = matrix.zero_().view(-1)
     for places, terms in _terms(inputs):

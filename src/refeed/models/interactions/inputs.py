@@ -119,5 +119,5 @@ def later_interactions(
 
 def _sums_by_user(indptr: Int64[np.ndarray, " bounds"], values: NDArray[np.floating]) -> NDArray[np.float64]:
     owners = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-    sums: NDArray[np.float64] = np.bincount(owners, weights=values, minlength=len(indptr) - 1)
+    sums = np.bincount(owners, weights=values, minlength=len(indptr) - 1)
     return sums.astype(np.float64)  # bincount of nothing counts in whole numbers

@@ -42,6 +42,10 @@ class ItemToItem(nn.Module, ABC):
         """Σ_i x_i B_ij for all items j of some users; the caller may change it."""
 
     @abstractmethod
+    def scale(self, factor: Float32[Tensor, " items"]) -> None:
+        """Multiply the weights B_ij of each item j by its factor, in place."""
+
+    @abstractmethod
     def weights_at(
         self, rows: Int64[Tensor, " pairs"], columns: Int64[Tensor, " pairs"]
     ) -> Float[Tensor, " pairs"]:
@@ -99,8 +103,11 @@ class ItemToItem(nn.Module, ABC):
         columns = torch.from_numpy(items[pairs]).to(inputs.items.device)
         terms = inputs.values[chosen].double() * self.weights_at(inputs.items[chosen].long(), columns)
         weights = terms.cpu().double().numpy()
-        sums: Float64[np.ndarray, " pairs"] = np.bincount(pairs, weights=weights, minlength=len(items))
-        return sums.astype(np.float64)  # bincount of nothing counts in whole numbers
+        # bincount of nothing counts in whole numbers
+        sums: Float64[np.ndarray, " pairs"] = np.bincount(
+            pairs, weights=weights, minlength=len(items)
+        ).astype(np.float64)
+        return sums
 
     @torch.no_grad()
     def explain(

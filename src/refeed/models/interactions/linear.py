@@ -20,7 +20,7 @@ from refeed.models.interactions.inputs import Inputs
 from refeed.models.interactions.inverse import invert_in_place
 from refeed.models.interactions.item_to_item import ItemToItem
 
-__all__ = ["Linear", "linear_memory", "linear_weights", "ridges"]
+__all__ = ["Linear", "learn_linear", "linear_memory", "ridges"]
 
 
 class Linear(ItemToItem):
@@ -41,6 +41,10 @@ class Linear(ItemToItem):
     def sums(self, inputs: Batch) -> Float32[Tensor, "users items"]:
         """Σ_i x_i B_ij (see `ItemToItem`)."""
         return encode(self.weights, inputs.values, inputs)
+
+    def scale(self, factor: Float32[Tensor, " items"]) -> None:
+        """Multiply the columns (see `ItemToItem`)."""
+        self.weights.mul_(factor)
 
     def weights_at(
         self, rows: Int64[Tensor, " pairs"], columns: Int64[Tensor, " pairs"]
@@ -68,10 +72,8 @@ def ridges(diagonal: Float[Tensor, " items"], ridge: float, power: float) -> Flo
     return ridge * (diagonal.clamp(min=float(taken.min())) / taken.mean()).pow(power)
 
 
-def linear_weights(
-    inputs: Batch, *, ridge: float, ridge_power: float = 0.0, user_power: float = 0.0
-) -> Float32[Tensor, "items items"]:
-    """B in closed form.
+def learn_linear(inputs: Batch, *, ridge: float, ridge_power: float = 0.0, user_power: float = 0.0) -> Linear:
+    """A model with B in closed form, and no popularity term yet.
 
     Args:
         inputs: X of all users, on the CPU.
@@ -88,4 +90,6 @@ def linear_weights(
     invert_in_place(matrix)
     matrix.div_(-matrix.diagonal().clone())
     matrix.diagonal().zero_()
-    return matrix
+    model = Linear(0)
+    model.n_items, model.weights, model.popularity = len(matrix), matrix, torch.zeros(len(matrix))
+    return model

@@ -9,19 +9,20 @@ from torch import Tensor
 
 from refeed.models.autoencoder.sparse import Batch
 from refeed.models.interactions.inputs import Inputs
+from refeed.models.interactions.item_to_item import ItemToItem
 from refeed.models.interactions.popularity import shares, trends
 from refeed.models.interactions.settings import Settings
 from refeed.models.interactions.validation import HeldOut
 from refeed.ratings.store import Ratings
 
-__all__ = ["Sums", "Trials", "inputs_of"]
+__all__ = ["Learn", "Trials", "inputs_of", "inputs_of_all"]
 
 _KEPT = 1 << 26  # numbers: sums that are kept for the next trial, some 256 MB
 _CPU = torch.device("cpu")
 
 
-Sums = Callable[[Batch], Tensor]
-"""From the inputs of some users to Σ_i x_i B_ij for all items j: `ItemToItem.sums`."""
+Learn = Callable[[Batch, Settings], ItemToItem]
+"""From the inputs of all users and the settings to a model, without popularity and trends."""
 
 
 def inputs_of(settings: Settings, train: Ratings, *, counts: bool) -> Inputs:
@@ -37,13 +38,19 @@ def inputs_of(settings: Settings, train: Ratings, *, counts: bool) -> Inputs:
     ).fit(train)
 
 
+def inputs_of_all(settings: Settings, train: Ratings, *, counts: bool) -> Batch:
+    """What weights are learned from: graded, but whether recent or not."""
+    plain = inputs_of(settings.but(recency=0.0), train, counts=counts)
+    return plain.batch(train, np.arange(train.n_users), _CPU)
+
+
 class Trials:
     """A `Trial` for a kind of weights.
 
     Args:
         train: the training interactions.
         held_out: those that lists are judged by.
-        weights: from the inputs of all users and the settings to sums; called once for each `of_weights`.
+        learn: from the inputs of all users and the settings to a model; called once for each `of_weights`.
         counts: values are counts.
     """
 
@@ -51,13 +58,13 @@ class Trials:
         self,
         train: Ratings,
         held_out: HeldOut,
-        weights: Callable[[Batch, Settings], Sums],
+        learn: Learn,
         *,
         counts: bool,
     ) -> None:
-        self._train, self._held_out, self._weights, self._counts = train, held_out, weights, counts
+        self._train, self._held_out, self._learn, self._counts = train, held_out, learn, counts
         self._shares = torch.from_numpy(shares(train)).float()
-        self._fitted: tuple[tuple[float, ...], Sums] | None = None
+        self._fitted: tuple[tuple[float, ...], ItemToItem] | None = None
         self._kept: tuple[tuple[float, ...], dict[int, Tensor]] = ((), {})
 
     def __call__(self, settings: Settings) -> Float64[np.ndarray, " users"]:
@@ -81,15 +88,14 @@ class Trials:
         if first in kept:
             return kept[first]
         inputs = inputs_of(settings, self._train, counts=self._counts)
-        sums = self._sums_of(settings)(inputs.batch(self._train, users, _CPU))
+        sums = self._model(settings).sums(inputs.batch(self._train, users, _CPU))
         if len(self._held_out) * self._train.n_items <= _KEPT:
             kept[first] = sums
         return sums
 
-    def _sums_of(self, settings: Settings) -> Sums:
+    def _model(self, settings: Settings) -> ItemToItem:
         if self._fitted is None or self._fitted[0] != settings.of_weights:
             self._fitted = None  # the old weights' memory is free before the new ones take theirs
-            plain = inputs_of(settings.but(recency=0.0), self._train, counts=self._counts)
-            everybody = plain.batch(self._train, np.arange(self._train.n_users), _CPU)
-            self._fitted = settings.of_weights, self._weights(everybody, settings)
+            everybody = inputs_of_all(settings, self._train, counts=self._counts)
+            self._fitted = settings.of_weights, self._learn(everybody, settings)
         return self._fitted[1]
