@@ -15,11 +15,11 @@ from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
 from refeed.inference.catalogue import Catalogue
 from refeed.inference.explanation import Explanation, Part
 from refeed.inference.ranking import SHRINK, best, check_list, cosines, shrunk, supported_scores
-from refeed.model_folder import ModelFolder
 from refeed.models.explaining import Explaining
 from refeed.models.intervals import LEVELS, Uncertain, interval
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
+from refeed.trained_model import TrainedModel
 
 __all__ = ["Recommendation", "Recommender", "SimilarItem", "User"]
 
@@ -80,7 +80,7 @@ class Recommender:
     ratings only.
 
     Args:
-        folder: the model with all that belongs to it.
+        trained: the model with all that belongs to it.
 
     Raises (all methods):
         UnknownIdError: users or items that the model doesn't know, with close matches; a mapping for a
@@ -89,7 +89,7 @@ class Recommender:
             or two ratings for the same item.
     """
 
-    folder: ModelFolder
+    trained: TrainedModel
 
     @classmethod
     def load(cls, run: Path | str) -> "Recommender":
@@ -98,12 +98,12 @@ class Recommender:
         Raises:
             ModelError: there is none, or it is damaged, incomplete or of another version.
         """
-        return cls(ModelFolder.load(Path(run)))
+        return cls(TrainedModel.load(Path(run)))
 
     @property
     def item_ids(self) -> Ids:
         """Raw ids of all items, in the order of `predict(user)`."""
-        return self.folder.item_ids
+        return self.trained.items.ids
 
     @property
     def histories(self) -> Ratings:
@@ -112,17 +112,17 @@ class Recommender:
         Raises:
             UnknownIdError: they have been removed from the model folder.
         """
-        if self.folder.histories is None:
+        if self.trained.histories is None:
             raise UnknownIdError(
                 "the histories of the training users have been removed from this model, so it knows no user "
                 "by id; give a person's ratings instead"
             )
-        return self.folder.histories
+        return self.trained.histories
 
     @cached_property
     def catalogue(self) -> Catalogue:
         """The items, found by id or title."""
-        return Catalogue(self.folder.item_ids, self.folder.titles)
+        return Catalogue(self.trained.items.ids, self.trained.items.titles)
 
     def known_users(self, ids: Sequence[str]) -> Int64[np.ndarray, " ids"]:
         """The positions in `histories` of users given by raw id.
@@ -167,11 +167,11 @@ class Recommender:
         one = isinstance(who, str | Mapping)
         histories, users = self._histories([who] if isinstance(who, str | Mapping) else who)
         if items is None:
-            matrix = self.folder.model.predict_all(histories, users).astype(np.float64)
+            matrix = self.trained.model.predict_all(histories, users).astype(np.float64)
             return self._clipped(matrix[0] if one else matrix, clip=clip)
         positions = self.catalogue.positions([items] if isinstance(items, str) else items)
         users = _paired(users, positions, one=one, single=isinstance(items, str))
-        ratings = self._clipped(self.folder.model.predict(histories, users, positions), clip=clip)
+        ratings = self._clipped(self.trained.model.predict(histories, users, positions), clip=clip)
         return float(ratings[0]) if isinstance(items, str) else ratings
 
     def recommend(
@@ -212,13 +212,13 @@ class Recommender:
         """
         check_list(k, shrink)
         histories, users = self._histories([who])
-        predictions = self.folder.model.predict_all(histories, users)
+        predictions = self.trained.model.predict_all(histories, users)
         trusted = predictions if cautious == 0 else predictions - self._doubts(histories, users, cautious)
         candidates = self._candidates(only, exclude)
         if not include_seen:
             user = int(users[0])
             candidates[histories.items[histories.indptr[user] : histories.indptr[user + 1]]] = False
-        scores = supported_scores(torch.from_numpy(trusted), self.folder.item_counts, shrink)[0].numpy()
+        scores = supported_scores(torch.from_numpy(trusted), self.trained.items.counts, shrink)[0].numpy()
         ratings = self._clipped(predictions[0].astype(np.float64), clip=True)
         return [
             Recommendation(
@@ -226,7 +226,7 @@ class Recommender:
                 title=self.catalogue.title(at),
                 rating=float(ratings[at]),
                 score=float(scores[at]),
-                support=int(self.folder.item_counts[at]),
+                support=int(self.trained.items.counts[at]),
             )
             for at in best(scores.astype(np.float64), candidates, k).tolist()
         ]
@@ -241,11 +241,11 @@ class Recommender:
         Raises:
             ModelError: predictions of this kind of model are no sums.
         """
-        model = self.folder.model
+        model = self.trained.model
         if not isinstance(model, Explaining):
-            beside = " that is blended with a network" if self.folder.config.network else ""
+            beside = " that is blended with a network" if self.trained.config.network else ""
             raise ModelError(
-                f"a prediction of a model of kind {self.folder.config.model.kind}{beside} is no sum of "
+                f"a prediction of a model of kind {self.trained.config.model.kind}{beside} is no sum of "
                 "parts; train one of kind ridge alone (the default recipe) for explanations"
             )
         histories, users = self._histories([who])
@@ -286,11 +286,11 @@ class Recommender:
         return self._clipped(low, clip=clip), self._clipped(high, clip=clip)
 
     def _uncertain(self) -> Uncertain:
-        model = self.folder.model
+        model = self.trained.model
         if not (isinstance(model, Uncertain) and bool(model.quantiles.any())):
             raise ModelError(
-                f"a model of kind {self.folder.config.model.kind} does not know how sure it is; train one of "
-                "kind ridge (the default recipe) for intervals"
+                f"a model of kind {self.trained.config.model.kind} does not know how sure it is; train one "
+                "of kind ridge (the default recipe) for intervals"
             )
         return model
 
@@ -311,22 +311,22 @@ class Recommender:
             ConfigError: k below 1 or a negative shrink.
         """
         check_list(k, shrink)
-        vectors = self.folder.model.item_vectors()
+        vectors = self.trained.model.item_vectors()
         if vectors is None:
             raise ModelError(
-                f"this {self.folder.config.model.kind} model (axis {self.folder.model.axis!r}) has no "
+                f"this {self.trained.config.model.kind} model (axis {self.trained.model.axis!r}) has no "
                 "vectors of its items, so it can't say which are similar; train a user-based autoencoder"
             )
         position = int(self.catalogue.positions([item])[0])
         similarities = cosines(vectors, position)
-        scores = shrunk(similarities, self.folder.item_counts, shrink)
+        scores = shrunk(similarities, self.trained.items.counts, shrink)
         return [
             SimilarItem(
                 item=self.item_ids[at],
                 title=self.catalogue.title(at),
                 similarity=float(similarities[at]),
                 score=float(scores[at]),
-                support=int(self.folder.item_counts[at]),
+                support=int(self.trained.items.counts[at]),
             )
             for at in best(scores, np.arange(len(scores)) != position, k).tolist()
         ]
@@ -347,7 +347,7 @@ class Recommender:
         return doubts
 
     def _clipped(self, ratings: NDArray[np.float64], *, clip: bool) -> NDArray[np.float64]:
-        return np.clip(ratings, *self.folder.scale) if clip else ratings
+        return np.clip(ratings, *self.trained.scale) if clip else ratings
 
     def _candidates(
         self, only: Sequence[str] | None, exclude: Sequence[str] | None
@@ -363,11 +363,11 @@ class Recommender:
         """Ratings in which the users are, and where in them."""
         if all(isinstance(user, str) for user in who):
             return self.histories, self.known_users([user for user in who if isinstance(user, str)])
-        if not self.folder.model.folds_in:
-            by_item = self.folder.model.axis == "item"
+        if not self.trained.model.folds_in:
+            by_item = self.trained.model.axis == "item"
             why = 'is item-based (axis = "item")' if by_item else "has factors of its own for every user"
             raise UnknownIdError(
-                f"this {self.folder.config.model.kind} model {why}: it knows the users of its training "
+                f"this {self.trained.config.model.kind} model {why}: it knows the users of its training "
                 "ratings only, by their raw ids; for people given by their ratings train a user-based "
                 "autoencoder"
             )
@@ -398,7 +398,7 @@ class Recommender:
             if item in by_item:
                 raise DataError(f"{by_item[item]!r} and {name!r} are the same item; rate it once")
             by_item[item] = name
-        low, high = self.folder.scale
+        low, high = self.trained.scale
         values = [_checked(name, rating, low, high) for name, rating in ratings.items()]
         return items, np.array(values, dtype=np.float32)
 
