@@ -2,13 +2,13 @@
 
 The folder:
 
-    meta.json       format, counts, scale, source, checksums of all files (its own: with zeros in its place)
+    meta.json       format, kind, counts, scale, source, checksums of all files (its own: with zeros in its place)
     indptr.npy      int64 [users + 1]   where each user's ratings start
     items.npy       int32 [ratings]     item positions, ascending within a user
     values.npy      float32 [ratings]
     times.npy       int64 [ratings]     Unix seconds; absent if the ratings have no times
     users.parquet   column user
-    items.parquet   columns item, title (null where unknown)
+    items.parquet   columns item, title (null where unknown), and the items' attributes, if there are any
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import numpy as np
@@ -28,7 +28,11 @@ from refeed.errors import StoreError
 from refeed.files import atomic_folder
 from refeed.ratings.ids import Ids
 
-__all__ = ["FORMAT", "Ratings", "is_store", "write_meta"]
+__all__ = ["FORMAT", "Attributes", "DataKind", "Ratings", "is_store", "write_meta"]
+
+DataKind = Literal["ratings", "interactions"]
+Attributes = Mapping[str, tuple[str | float | None, ...]]
+"""Of items: what a column of the titles table says of each, by position; None where it says nothing."""
 
 FORMAT = 1
 _BLOCK = 1 << 22
@@ -49,6 +53,9 @@ class Ratings:
         item_ids: raw ids of the items, by position.
         titles: titles of the items, by position ("" where unknown), or None.
         source: where the ratings came from, and what was done to them, in words.
+        kind: "ratings"; or "interactions", whose values are 1, or how often or how much (positive counts).
+        attributes: what else is known of the items (genre, year, price, …): name → a text or a number each,
+            by position.
     """
 
     indptr: Int64[np.ndarray, " starts"]
@@ -59,6 +66,8 @@ class Ratings:
     item_ids: Ids
     titles: tuple[str, ...] | None = None
     source: Mapping[str, str | int | float] = field(default_factory=dict)
+    kind: DataKind = "ratings"
+    attributes: Attributes = field(default_factory=dict)
 
     @classmethod
     def from_arrays(
@@ -72,6 +81,7 @@ class Ratings:
         times: Int64[np.ndarray, " ratings"] | None = None,
         titles: Sequence[str] | None = None,
         source: Mapping[str, str | int | float] | None = None,
+        kind: DataKind = "ratings",
     ) -> "Ratings":
         """Sort (user, item, value[, time]) rows, given as positions in any order, each pair once."""
         order = np.lexsort((items, users))
@@ -86,6 +96,7 @@ class Ratings:
             item_ids=item_ids,
             titles=None if titles is None else tuple(titles),
             source=source or {},
+            kind=kind,
         )
 
     def __len__(self) -> int:
@@ -166,6 +177,7 @@ class Ratings:
             user_ids=Ids(self.user_ids[u] for u in users),
             item_ids=Ids(self.item_ids[i] for i in items),
             titles=None if self.titles is None else tuple(self.titles[i] for i in items),
+            attributes={name: tuple(of[i] for i in items) for name, of in self.attributes.items()},
         )
 
     def rows(
@@ -181,7 +193,7 @@ class Ratings:
         return indptr, self.items[index], self.values[index]
 
     def transpose(self) -> "Ratings":
-        """Swap users and items (for item-based models); titles are dropped. Made once, then kept."""
+        """Swap users and items (for item-based models); what is known of items is dropped. Made once, then kept."""
         return self._transposed
 
     @cached_property
@@ -194,6 +206,7 @@ class Ratings:
             user_ids=self.item_ids,
             item_ids=self.user_ids,
             source=self.source,
+            kind=self.kind,
         )
 
     def save(self, path: Path) -> None:
@@ -209,15 +222,22 @@ class Ratings:
                     if array is not None:
                         np.save(folder / f"{name}.npy", array, allow_pickle=False)
                 users = {"user": self.user_ids.as_array()}  # noqa: F841 - DuckDB reads it by its name
-                titles = np.empty(self.n_items, dtype=np.object_)
-                titles[:] = [None] * self.n_items if self.titles is None else [t or None for t in self.titles]
-                items = {"item": self.item_ids.as_array(), "title": titles}  # noqa: F841
+                items = self._items_table()  # noqa: F841
                 with duckdb.connect() as db:
                     for table in ("users", "items"):
                         db.execute(f"COPY {table} TO '{_quoted(folder / table)}.parquet' (FORMAT parquet)")
-                write_meta(folder, dict(self.source))
+                write_meta(folder, dict(self.source), kind=self.kind)
         except FileExistsError as error:
             raise StoreError(f"{path} exists already; choose another path, or remove it first") from error
+
+    def _items_table(self) -> dict[str, NDArray[Any]]:
+        titles = np.empty(self.n_items, dtype=np.object_)
+        titles[:] = [None] * self.n_items if self.titles is None else [t or None for t in self.titles]
+        table: dict[str, NDArray[Any]] = {"item": self.item_ids.as_array(), "title": titles}
+        for name, values in self.attributes.items():
+            table[name] = np.empty(self.n_items, dtype=np.object_)
+            table[name][:] = values
+        return table
 
     @classmethod
     def load(cls, path: Path) -> "Ratings":
@@ -234,17 +254,21 @@ class Ratings:
         }
         with duckdb.connect() as db:
             users = db.execute(f"SELECT \"user\" FROM '{_quoted(path)}/users.parquet'").fetchnumpy()["user"]
-            items = db.execute(f"SELECT item, title FROM '{_quoted(path)}/items.parquet'").fetchall()
-        titles = tuple(title or "" for _, title in items)
+            found = db.execute(f"SELECT * FROM '{_quoted(path)}/items.parquet'")
+            names = [column[0] for column in found.description or ()]
+            items, titled, *attributes = list(zip(*found.fetchall(), strict=True)) or [()] * len(names)
+        titles = tuple(title or "" for title in titled)
         return cls(
             indptr=arrays["indptr"],
             items=arrays["items"],
             values=arrays["values"],
             times=arrays.get("times"),
             user_ids=Ids(users),
-            item_ids=Ids(item for item, _ in items),
+            item_ids=Ids(items),
             titles=titles if any(titles) else None,
             source=meta["source"],
+            kind=meta.get("kind", "ratings"),  # stores of before had no other kind
+            attributes=dict(zip(names[2:], attributes, strict=False)),
         )
 
 
@@ -268,12 +292,13 @@ def _kept_before(
     return kept
 
 
-def write_meta(folder: Path, source: dict[str, str | int | float]) -> None:
+def write_meta(folder: Path, source: dict[str, str | int | float], *, kind: DataKind = "ratings") -> None:
     """Write `meta.json` for the other files of a store folder, which must all be there."""
     indptr = np.load(folder / "indptr.npy", mmap_mode="r", allow_pickle=False)
     values = np.load(folder / "values.npy", mmap_mode="r", allow_pickle=False)
     meta: dict[str, Any] = {
         "format": FORMAT,
+        "kind": kind,
         "users": len(indptr) - 1,
         "ratings": len(values),
         "scale": [float(values.min()), float(values.max())] if len(values) else None,
