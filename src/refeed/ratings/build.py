@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from refeed.errors import DataError, StoreError
 from refeed.files import atomic_folder
-from refeed.ratings.store import write_meta
+from refeed.ratings.store_meta import write_meta
 
 __all__ = ["Counts", "Rows", "write_store"]
 

@@ -11,32 +11,30 @@ The folder:
     items.parquet   columns item, title (null where unknown), and the items' attributes, if there are any
 """
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from refeed.errors import StoreError
-from refeed.files import atomic_folder
+from refeed.errors import DataError, StoreError
+from refeed.files import atomic_folder, given_path
 from refeed.ratings.ids import Ids
+from refeed.ratings.positions import compressed, compressed_once
+from refeed.ratings.report import described
+from refeed.ratings.store_meta import FORMAT, DataKind, checked_meta, is_store, quoted, write_meta
 
 __all__ = ["FORMAT", "Attributes", "DataKind", "Ratings", "is_store", "write_meta"]
 
-DataKind = Literal["ratings", "interactions"]
 Attributes = Mapping[str, tuple[str | float | None, ...]]
 """Of items: what a column of the titles table says of each, by position; None where it says nothing."""
 
-FORMAT = 1
 _BLOCK = 1 << 22
-_NO_CHECKSUM = "0" * 64
 _ARRAYS = {"indptr": np.int64, "items": np.int32, "values": np.float32, "times": np.int64}
 
 
@@ -72,31 +70,66 @@ class Ratings:
     @classmethod
     def from_arrays(
         cls,
-        users: Int64[np.ndarray, " ratings"],
-        items: Int64[np.ndarray, " ratings"],
-        values: NDArray[np.floating],
+        users: ArrayLike,
+        items: ArrayLike,
+        values: ArrayLike,
         *,
-        user_ids: Ids,
-        item_ids: Ids,
-        times: Int64[np.ndarray, " ratings"] | None = None,
+        user_ids: Iterable[object],
+        item_ids: Iterable[object],
+        times: ArrayLike | None = None,
         titles: Sequence[str] | None = None,
         source: Mapping[str, str | int | float] | None = None,
         kind: DataKind = "ratings",
     ) -> "Ratings":
-        """Sort (user, item, value[, time]) rows, given as positions in any order, each pair once."""
-        order = np.lexsort((items, users))
-        counts = np.bincount(users, minlength=len(user_ids))
-        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        """Check and sort (user, item, value[, time]) rows, given as positions in any order.
+
+        Of several rows of the same user and item the latest stays, by time, then by place; how many are left
+        out is counted in `source["duplicates"]`.
+
+        Args:
+            users: `[rows]`, positions in `user_ids`, from 0.
+            items: `[rows]`, positions in `item_ids`.
+            values: `[rows]`, finite numbers within the range of float32.
+            user_ids: raw ids, each once: text or whole numbers, which stand for their decimals.
+            item_ids: likewise.
+            times: `[rows]`, Unix seconds; or None.
+            titles: of the items, "" where unknown; or None.
+            source: where the ratings came from, in words.
+            kind: what the values are.
+
+        Raises:
+            DataError: lengths differ; a position is negative, beyond the ids, or not whole; a value is NaN or
+                infinite; a time is not whole; an id is there twice or is neither text nor a whole number.
+        """
+        who, what = _as_ids(user_ids), _as_ids(item_ids)
+        rows = compressed(users, items, values, times, n_users=len(who), n_items=len(what))
+        if titles is not None and len(titles) != len(what):
+            raise DataError(f"{len(titles):,} titles for {len(what):,} items; give one for each, or None")
+        facts = dict(source or {})
+        if rows.duplicates:
+            facts["duplicates"] = rows.duplicates
         return cls(
-            indptr=indptr,
-            items=items[order].astype(np.int32),
-            values=values[order].astype(np.float32),
-            times=None if times is None else times[order].astype(np.int64),
-            user_ids=user_ids,
-            item_ids=item_ids,
+            rows.indptr,
+            rows.items,
+            rows.values,
+            rows.times,
+            who,
+            what,
             titles=None if titles is None else tuple(titles),
-            source=source or {},
+            source=facts,
             kind=kind,
+        )
+
+    def __repr__(self) -> str:
+        times = self.times if len(self) else None
+        return described(
+            f"Ratings ({self.kind})",
+            ratings=len(self),
+            users=self.n_users,
+            items=self.n_items,
+            scale=self.scale if len(self) else None,
+            span=None if times is None else (int(times.min()), int(times.max())),
+            titled=sum(map(bool, self.titles or ())),
         )
 
     def __len__(self) -> int:
@@ -174,8 +207,8 @@ class Ratings:
             self,
             indptr=np.concatenate([self.indptr[users], self.indptr[-1:]]),
             items=renumbered,
-            user_ids=Ids(self.user_ids[u] for u in users),
-            item_ids=Ids(self.item_ids[i] for i in items),
+            user_ids=Ids.trusted(self.user_ids[u] for u in users),
+            item_ids=Ids.trusted(self.item_ids[i] for i in items),
             titles=None if self.titles is None else tuple(self.titles[i] for i in items),
             attributes={name: tuple(of[i] for i in items) for name, of in self.attributes.items()},
         )
@@ -198,23 +231,27 @@ class Ratings:
 
     @cached_property
     def _transposed(self) -> "Ratings":
-        return Ratings.from_arrays(
-            self.items.astype(np.int64),
-            self.users,
-            self.values,
-            times=self.times,
+        rows = compressed_once(
+            self.items.astype(np.int64), self.users, self.values, self.times, n_users=self.n_items
+        )
+        return Ratings(
+            rows.indptr,
+            rows.items,
+            rows.values,
+            rows.times,
             user_ids=self.item_ids,
             item_ids=self.user_ids,
             source=self.source,
             kind=self.kind,
         )
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write the folder, whole or not at all.
 
         Raises:
             StoreError: the path exists already.
         """
+        path = given_path(path)
         try:
             with atomic_folder(path) as folder:
                 for name in _ARRAYS:
@@ -225,7 +262,7 @@ class Ratings:
                 items = self._items_table()  # noqa: F841
                 with duckdb.connect() as db:
                     for table in ("users", "items"):
-                        db.execute(f"COPY {table} TO '{_quoted(folder / table)}.parquet' (FORMAT parquet)")
+                        db.execute(f"COPY {table} TO '{quoted(folder / table)}.parquet' (FORMAT parquet)")
                 write_meta(folder, dict(self.source), kind=self.kind)
         except FileExistsError as error:
             raise StoreError(f"{path} exists already; choose another path, or remove it first") from error
@@ -240,21 +277,22 @@ class Ratings:
         return table
 
     @classmethod
-    def load(cls, path: Path) -> "Ratings":
+    def load(cls, path: Path | str) -> "Ratings":
         """Open a folder that `save` wrote; the arrays stay on disk, memory-mapped.
 
         Raises:
             StoreError: there is no store, it is incomplete or damaged, or of another version.
         """
-        meta = _checked_meta(path)
+        path = given_path(path)
+        meta = checked_meta(path)
         arrays = {
             name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
             for name in _ARRAYS
             if f"{name}.npy" in meta["sha256"]
         }
         with duckdb.connect() as db:
-            users = db.execute(f"SELECT \"user\" FROM '{_quoted(path)}/users.parquet'").fetchnumpy()["user"]
-            found = db.execute(f"SELECT * FROM '{_quoted(path)}/items.parquet'")
+            users = db.execute(f"SELECT \"user\" FROM '{quoted(path)}/users.parquet'").fetchnumpy()["user"]
+            found = db.execute(f"SELECT * FROM '{quoted(path)}/items.parquet'")
             names = [column[0] for column in found.description or ()]
             items, titled, *attributes = list(zip(*found.fetchall(), strict=True)) or [()] * len(names)
         titles = tuple(title or "" for title in titled)
@@ -263,13 +301,19 @@ class Ratings:
             items=arrays["items"],
             values=arrays["values"],
             times=arrays.get("times"),
-            user_ids=Ids(users),
-            item_ids=Ids(items),
+            user_ids=Ids.trusted(users),
+            item_ids=Ids.trusted(items),
             titles=titles if any(titles) else None,
             source=meta["source"],
             kind=meta.get("kind", "ratings"),  # stores of before had no other kind
             attributes=dict(zip(names[2:], attributes, strict=False)),
         )
+
+
+def _as_ids(given: Iterable[object]) -> Ids:
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise DataError(f"{given!r} is no sequence of ids; give a list such as ['u15', 'u16']")
+    return given if isinstance(given, Ids) else Ids(given)
 
 
 def _blocks(length: int) -> Iterator[slice]:
@@ -290,71 +334,3 @@ def _kept_before(
         kept[first:last] = running[indptr[first:last] - block.start - 1]
         total = int(running[-1])
     return kept
-
-
-def write_meta(folder: Path, source: dict[str, str | int | float], *, kind: DataKind = "ratings") -> None:
-    """Write `meta.json` for the other files of a store folder, which must all be there."""
-    indptr = np.load(folder / "indptr.npy", mmap_mode="r", allow_pickle=False)
-    values = np.load(folder / "values.npy", mmap_mode="r", allow_pickle=False)
-    meta: dict[str, Any] = {
-        "format": FORMAT,
-        "kind": kind,
-        "users": len(indptr) - 1,
-        "ratings": len(values),
-        "scale": [float(values.min()), float(values.max())] if len(values) else None,
-        "source": source,
-        "sha256": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
-    }
-    meta["sha256"]["meta.json"] = _NO_CHECKSUM
-    text = json.dumps(meta, indent=2, ensure_ascii=False) + "\n"
-    (folder / "meta.json").write_bytes(text.replace(_NO_CHECKSUM, _checksum_of_meta(text)).encode())
-
-
-def is_store(path: Path) -> bool:
-    """Whether the path looks like a ratings store, damaged or not."""
-    return path.is_dir() and ((path / "meta.json").exists() or (path / "indptr.npy").exists())
-
-
-def _checked_meta(path: Path) -> dict[str, Any]:
-    try:
-        text = (path / "meta.json").read_bytes().decode()
-        meta: dict[str, Any] = json.loads(text)
-        version, checksums = meta["format"], dict(meta["sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            f"{path} is no ratings store, or its meta.json is damaged; make one with `refeed prepare`"
-        ) from error
-    if version != FORMAT:
-        raise StoreError(
-            f"{path} has store format {version}, this refeed reads format {FORMAT}; "
-            "prepare it again, or use the version of refeed that wrote it"
-        )
-    checksum = str(checksums.pop("meta.json", ""))
-    if not checksum or _checksum_of_meta(text.replace(checksum, _NO_CHECKSUM)) != checksum:
-        raise StoreError(f"{path}/meta.json is damaged (its checksum differs); prepare the store again")
-    for name, checksum in checksums.items():
-        if not (path / name).is_file():
-            raise StoreError(f"{path} lacks {name}; the store is incomplete, prepare it again")
-        if _sha256(path / name) != checksum:
-            raise StoreError(f"{path / name} is damaged (its checksum differs); prepare the store again")
-    missing = {"indptr.npy", "items.npy", "values.npy", "users.parquet", "items.parquet"} - checksums.keys()
-    if missing:
-        raise StoreError(
-            f"{path}/meta.json names no {min(missing)}; the store is incomplete, prepare it again"
-        )
-    return meta
-
-
-def _checksum_of_meta(text: str) -> str:
-    """The checksum of meta.json with zeros in the place of it."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _quoted(path: Path) -> str:
-    """A path inside a SQL string."""
-    return str(path).replace("'", "''")
