@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from refeed.errors import DataError, StoreError
 from refeed.files import atomic_folder, given_path
+from refeed.ratings.frames import Column, frame_arrays
 from refeed.ratings.ids import Ids
 from refeed.ratings.positions import compressed, compressed_once
 from refeed.ratings.report import described
@@ -118,6 +119,58 @@ class Ratings:
             titles=None if titles is None else tuple(titles),
             source=facts,
             kind=kind,
+        )
+
+    @classmethod
+    def from_frame(
+        cls,
+        data: object,
+        *,
+        user: Column | None = None,
+        item: Column | None = None,
+        rating: Column | None = None,
+        timestamp: Column | None = None,
+        titles: object = None,
+        missing: float | Iterable[float] = (),
+        skip_bad: bool = False,
+    ) -> "Ratings":
+        """Read a table in memory: the rows are checked and put together as `prepare` does it with a file.
+
+        Nothing is written anywhere. What was left out is counted in `source` (duplicates, bad, not rated) and
+        logged under the name `refeed`.
+
+        Args:
+            data: a frame of pandas, polars, pyarrow or DuckDB, or anything else with `__arrow_c_stream__`; a
+                numpy array, structured or `[rows, 3 or 4]`; a `scipy.sparse` matrix, users × items, whose
+                ids are its rows and columns; a mapping from names to columns; tuples or dicts, a row each,
+                in a list or from a generator.
+            user: the column of users, of text or whole numbers: 1, "1" and 1.0 are the same id. A name; or,
+                where columns have no names, a place counted from 0. Without it usual names are recognised,
+                and where there are no names the order is user, item, rating, time.
+            item: likewise.
+            rating: likewise; finite numbers, of which 0 is one, too.
+            timestamp: likewise, if there are times: datetimes (UTC unless they say otherwise), Unix seconds,
+                or milliseconds where they are beyond 10^11, or ISO dates as text; "none" reads none.
+            titles: of items: a mapping from ids to titles, a table with the columns item and title, or a file
+                that `prepare` takes for titles.
+            missing: ratings that mean "not rated", such as -1; NaN is a missing rating.
+            skip_bad: leave out rows that are no ratings instead of refusing them.
+
+        Raises:
+            DataError: it is no table; its columns can't be told; ids are of a type that is neither text nor
+                whole numbers; or rows are bad: the first 20 are named by row (from 1), value and cause.
+        """
+        given = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
+        arrays, source = frame_arrays(data, given, titles=titles, missing=missing, skip_bad=skip_bad)
+        return cls(
+            arrays.indptr,
+            arrays.items,
+            arrays.values,
+            arrays.times,
+            Ids.trusted(arrays.user_ids),
+            Ids.trusted(arrays.item_ids),
+            titles=None if arrays.titles is None else tuple(arrays.titles),
+            source=source,
         )
 
     def __repr__(self) -> str:
