@@ -45,6 +45,8 @@ def frame_arrays(
     data: object,
     given: Mapping[str, Column | None],
     *,
+    user_ids: object = None,
+    item_ids: object = None,
     titles: object = None,
     missing: float | Iterable[float] = (),
     skip_bad: bool = False,
@@ -54,6 +56,8 @@ def frame_arrays(
     Args:
         data: the table, as `Ratings.from_frame` takes it.
         given: field → column, for those that were named; None: by usual names or by order.
+        user_ids: of a sparse matrix.
+        item_ids: likewise.
         titles: likewise.
         missing: ratings that mean "not rated"; NaN is a missing one.
         skip_bad: leave bad rows out.
@@ -65,7 +69,8 @@ def frame_arrays(
         DataError: it is no table, its columns can't be told, or rows are bad.
     """
     with _database() as db:
-        kind, times_read_as_milliseconds = _load(db, data, given, RATING_FIELDS)
+        frame = open_frame(data, user_ids=user_ids, item_ids=item_ids)
+        kind, times_read_as_milliseconds = _load(db, frame, given, RATING_FIELDS)
         read, bad, unrated = _judge(db, missing, skip_bad=skip_bad)
         if bad + unrated == read:
             raise DataError(f"the {kind} has {read:,} rows, and none is a rating")
@@ -128,7 +133,7 @@ def read_pairs(
     """
     given = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
     with _database() as db:
-        _load(db, data, {name: given[name] for name in fields}, fields)
+        _load(db, open_frame(data), {name: given[name] for name in fields}, fields)
         _judge(db, (), skip_bad=False)
         found = db.execute('SELECT "user", item, rating, time FROM frame_rows ORDER BY rowid').fetchnumpy()
     times = np.ma.getmaskarray(found["time"])
@@ -158,10 +163,9 @@ def _database() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _load(
-    db: duckdb.DuckDBPyConnection, data: object, given: Mapping[str, Column | None], fields: Sequence[str]
+    db: duckdb.DuckDBPyConnection, frame: Frame, given: Mapping[str, Column | None], fields: Sequence[str]
 ) -> tuple[str, int]:
     """Check rows into the table `frame_rows`; say what they were, and how many times were milliseconds."""
-    frame = open_frame(data)
     places = _places(frame, given, fields)
     for chunk in frame.chunks(places):
         with _registered(db, chunk, frame.kind) as types:
@@ -213,8 +217,8 @@ def _registered(db: duckdb.DuckDBPyConnection, chunk: Chunk, kind: str) -> Itera
 
 def _raw(types: _Types, *, rated: bool) -> tuple[str, list[str]]:
     """The rows as `checked` takes them, and which of its columns are numbers."""
-    user, user_problem = _id("user", *types["user"])
-    item, item_problem = _id("item", *types["item"])
+    user, user_problem = _id("user", *types["user"]) if "user" in types else _ANYBODY
+    item, item_problem = _id("item", *types["item"]) if "item" in types else _ANYBODY
     rating = _rating(*types["rating"]) if rated else ("0", True)
     time, time_problem, time_is_number = _time(*types["timestamp"]) if "timestamp" in types else _NO_TIMES
     problem = types["problem"][0] if "problem" in types else "NULL"
@@ -246,6 +250,7 @@ def _rating(column: str, kind: str) -> tuple[str, bool]:
     return (column if number else f"{column}::VARCHAR"), number
 
 
+_ANYBODY = ("'-'", "NULL")
 _NO_TIMES = ("NULL::VARCHAR", "NULL", False)
 
 

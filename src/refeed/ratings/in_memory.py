@@ -58,25 +58,34 @@ class Frame:
     chunks: Callable[[Mapping[str, int]], Iterator[Chunk]] = field(repr=False)
 
 
-def open_frame(data: object) -> Frame:
-    """Look at a table in memory: anything tabular that `Ratings.from_frame` takes.
+def open_frame(data: object, *, user_ids: Any = None, item_ids: Any = None) -> Frame:
+    """Look at a table in memory: anything that `Ratings.from_frame` takes, or a `Frame` itself.
+
+    Args:
+        data: the table.
+        user_ids: of a sparse matrix, the ids of its rows; None: their numbers, from 0.
+        item_ids: likewise of its columns.
 
     Raises:
-        DataError: it is no table, or one that isn't computed yet.
+        DataError: it is no table, or one that isn't computed yet; ids for something else than a sparse
+            matrix, or another number of them.
     """
-    _refuse_others(data)
-    if _is_from(data, "pandas") and hasattr(data, "iloc"):
-        return _pandas_frame(data)
     if hasattr(data, "tocoo"):
-        return _sparse_frame(data)
-    if hasattr(data, "__arrow_c_stream__"):
-        return _arrow_frame(data)
-    if isinstance(data, np.ndarray) or hasattr(data, "__array__"):
-        return _numpy_frame(data)
-    if isinstance(data, Mapping):
-        return _columns_frame(data)
-    if isinstance(data, Iterable):
-        return _rows_frame(data)
+        return _sparse_frame(data, user_ids, item_ids)
+    if user_ids is not None or item_ids is not None:
+        raise DataError("user_ids and item_ids name the rows and columns of a scipy.sparse matrix alone")
+    _refuse_others(data)
+    opened: tuple[tuple[bool, Callable[[Any], Frame]], ...] = (
+        (isinstance(data, Frame), lambda frame: frame),
+        (_is_from(data, "pandas") and hasattr(data, "iloc"), _pandas_frame),
+        (hasattr(data, "__arrow_c_stream__"), _arrow_frame),
+        (hasattr(data, "__array__"), _numpy_frame),
+        (isinstance(data, Mapping), _columns_frame),
+        (isinstance(data, Iterable), _rows_frame),
+    )
+    for fits, open_it in opened:
+        if fits:
+            return open_it(data)
     raise DataError(f"{type(data).__name__} is no table; {_EXPECTED}")
 
 
@@ -124,12 +133,28 @@ def _pandas_column(name: str, series: Any) -> Any:
     return object_column(name, series.astype(object).tolist(), "the pandas DataFrame")
 
 
-def _sparse_frame(data: Any) -> Frame:
+def _sparse_frame(data: Any, user_ids: Any, item_ids: Any) -> Frame:
+    """Users × items; what is stored is a rating, a stored 0 too."""
     matrix = data.tocoo()
-    columns = {"user": matrix.row, "item": matrix.col, "rating": matrix.data}
-    if matrix.data.dtype.kind == "b":
-        columns["rating"] = matrix.data.astype(np.float64)
+    values = matrix.data.astype(np.float64) if matrix.data.dtype.kind == "b" else matrix.data
+    columns = {
+        "user": _ids_at("user_ids", matrix.row, user_ids, matrix.shape[0]),
+        "item": _ids_at("item_ids", matrix.col, item_ids, matrix.shape[1]),
+        "rating": values,
+    }
     return _named_columns("scipy.sparse matrix", columns)
+
+
+def _ids_at(name: str, places: NDArray[Any], ids: Any, count: int) -> NDArray[Any]:
+    if ids is None:
+        return places
+    column = _as_column(name, ids)
+    if len(column) != count:
+        raise DataError(f"{name}: {len(column):,} ids for {count:,} rows or columns of the matrix")
+    if len(set(column.tolist())) < count:
+        raise DataError(f"{name}: an id is there twice; each must be there once")
+    taken: NDArray[Any] = column[places]
+    return taken
 
 
 def _arrow_frame(data: Any) -> Frame:

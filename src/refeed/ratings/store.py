@@ -130,6 +130,8 @@ class Ratings:
         item: Column | None = None,
         rating: Column | None = None,
         timestamp: Column | None = None,
+        user_ids: object = None,
+        item_ids: object = None,
         titles: object = None,
         missing: float | Iterable[float] = (),
         skip_bad: bool = False,
@@ -151,6 +153,8 @@ class Ratings:
             rating: likewise; finite numbers, of which 0 is one, too.
             timestamp: likewise, if there are times: datetimes (UTC unless they say otherwise), Unix seconds,
                 or milliseconds where they are beyond 10^11, or ISO dates as text; "none" reads none.
+            user_ids: of a sparse matrix, the raw ids of its rows; without them their numbers, from 0.
+            item_ids: likewise of its columns.
             titles: of items: a mapping from ids to titles, a table with the columns item and title, or a file
                 that `prepare` takes for titles.
             missing: ratings that mean "not rated", such as -1; NaN is a missing rating.
@@ -161,7 +165,15 @@ class Ratings:
                 whole numbers; or rows are bad: the first 20 are named by row (from 1), value and cause.
         """
         given = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
-        arrays, source = frame_arrays(data, given, titles=titles, missing=missing, skip_bad=skip_bad)
+        arrays, source = frame_arrays(
+            data,
+            given,
+            user_ids=user_ids,
+            item_ids=item_ids,
+            titles=titles,
+            missing=missing,
+            skip_bad=skip_bad,
+        )
         return cls(
             arrays.indptr,
             arrays.items,
