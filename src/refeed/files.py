@@ -6,7 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_file", "atomic_folder", "same_file"]
+from refeed.errors import UserError
+
+__all__ = ["atomic_file", "atomic_folder", "given_path", "same_file"]
+
+
+def given_path(path: str | os.PathLike[str]) -> Path:
+    """A path as people give it: text, or anything that stands for a path.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f"{path!r} is no path; give one as text, such as 'ratings.csv', or as pathlib's Path")
+    return Path(path)
 
 
 def _sync(path: Path) -> None:

@@ -1,29 +1,38 @@
 """From rows in DuckDB to a store folder, in bounded memory: 100M ratings need no more than the limit given.
 
-Every format's reader ends in `Rows`; `write_store` is the one way from there to disk.
+Every format's reader ends in `Rows`; `write_store` is the one way from there to disk, and `build_arrays` the
+one into memory.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import duckdb
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float32, Int32, Int64
 from numpy.typing import NDArray
 
 from refeed.errors import DataError, StoreError
 from refeed.files import atomic_folder
-from refeed.ratings.store import write_meta
+from refeed.ratings.store_meta import write_meta
 
-__all__ = ["Counts", "Rows", "write_store"]
+__all__ = ["Arrays", "Counts", "Rows", "build_arrays", "write_store"]
 
 _BUCKET = 3_000_000
 """Ratings that are held in numpy at a time: some 200 MB with what DuckDB needs to hand them over."""
 
+_NO_TITLES = "(SELECT NULL::VARCHAR AS item, NULL::VARCHAR AS title WHERE false)"
+_TITLED = """
+    CREATE OR REPLACE TABLE titled_items AS
+    SELECT n.id AS item, t.title AS title, n.position AS position
+    FROM numbered_items n LEFT JOIN (
+        SELECT item, min(title) AS title FROM {} WHERE title <> '' GROUP BY item
+    ) t ON t.item = n.id
+"""
 
 _Columns = dict[str, NDArray[np.generic]]
 
@@ -74,6 +83,62 @@ class Counts:
     span: tuple[int, int] | None
 
 
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """What a store folder holds, in memory.
+
+    Args:
+        indptr: where each user's ratings start, and their total at the end.
+        items: item positions, ascending within a user.
+        values: the ratings.
+        times: Unix seconds, or None.
+        user_ids: raw ids by position.
+        item_ids: likewise.
+        titles: of the items, "" where unknown; None if there is none at all.
+    """
+
+    indptr: Int64[np.ndarray, " starts"]
+    items: Int32[np.ndarray, " ratings"]
+    values: Float32[np.ndarray, " ratings"]
+    times: Int64[np.ndarray, " ratings"] | None
+    user_ids: list[str]
+    item_ids: list[str]
+    titles: list[str] | None
+
+
+def build_arrays(db: duckdb.DuckDBPyConnection, rows: str, *, titles: str | None) -> tuple[Arrays, Counts]:
+    """Sort rows by user and item, each pair once, as `write_store` does, into memory.
+
+    Args:
+        db: where the tables are.
+        rows: a table as `Rows.rows` describes it.
+        titles: a table as `Rows.titles` describes it, or None.
+
+    Raises:
+        DataError: there are no rows.
+    """
+    parts: dict[str, list[NDArray[np.generic]]] = {"items": [], "values": [], "times": []}
+    try:
+        _number(db, rows)
+        indptr, counts = _sorted_ratings(db, {name: part.append for name, part in parts.items()})
+        users = db.execute("SELECT id FROM numbered_users ORDER BY position").fetchall()
+        db.execute(_TITLED.format(titles or _NO_TITLES))
+        items = db.execute("SELECT item, title FROM titled_items ORDER BY position").fetchall()
+    finally:
+        _drop(db)
+    titled = sum(title is not None for _, title in items)
+    arrays = Arrays(
+        indptr=indptr,
+        items=np.concatenate(parts["items"]).astype(np.int32, copy=False),
+        values=np.concatenate(parts["values"]).astype(np.float32, copy=False),
+        times=np.concatenate(parts["times"]).astype(np.int64, copy=False) if parts["times"] else None,
+        user_ids=[user for (user,) in users],
+        item_ids=[item for item, _ in items],
+        titles=[title or "" for _, title in items] if titled else None,
+    )
+    return arrays, replace(counts, titled=titled)
+
+
 def write_store(
     db: duckdb.DuckDBPyConnection,
     rows: str,
@@ -108,9 +173,13 @@ def write_store(
     except FileExistsError as error:
         raise StoreError(f"{out} exists already; choose another path, or remove it first") from error
     finally:
-        for table in ("numbered", "numbered_users", "numbered_items"):
-            db.execute(f"DROP TABLE IF EXISTS {table}")
-    return Counts(**{**counts.__dict__, "titled": titled})
+        _drop(db)
+    return replace(counts, titled=titled)
+
+
+def _drop(db: duckdb.DuckDBPyConnection) -> None:
+    for table in ("numbered", "numbered_users", "numbered_items", "titled_items"):
+        db.execute(f"DROP TABLE IF EXISTS {table}")
 
 
 def _number(db: duckdb.DuckDBPyConnection, rows: str) -> None:
@@ -130,6 +199,22 @@ def _number(db: duckdb.DuckDBPyConnection, rows: str) -> None:
 
 
 def _write_arrays(db: duckdb.DuckDBPyConnection, folder: Path) -> Counts:
+    with ExitStack() as files:
+        add = {
+            name: files.enter_context(_array_file(folder / f"{name}.npy", dtype))
+            for name, dtype in (("items", np.int32), ("values", np.float32), ("times", np.int64))
+        }
+        indptr, counts = _sorted_ratings(db, add)
+    if counts.span is None:
+        (folder / "times.npy").unlink()
+    np.save(folder / "indptr.npy", indptr)
+    return counts
+
+
+def _sorted_ratings(
+    db: duckdb.DuckDBPyConnection, add: Mapping[str, Callable[[NDArray[np.generic]], None]]
+) -> tuple[Int64[np.ndarray, " starts"], Counts]:
+    """Hand over items, values and (if there are any) times, some users' at a time; say where users start."""
     per_user: NDArray[np.int64] = db.execute("SELECT n FROM numbered_users ORDER BY position").fetchnumpy()[
         "n"
     ]
@@ -140,30 +225,25 @@ def _write_arrays(db: duckdb.DuckDBPyConnection, folder: Path) -> Counts:
     ).fetchall()[0]
     has_times = timed == per_user.sum()
     kept = np.zeros(len(per_user), dtype=np.int64)
-    with ExitStack() as files:
-        add_items = files.enter_context(_array_file(folder / "items.npy", np.int32))
-        add_values = files.enter_context(_array_file(folder / "values.npy", np.float32))
-        add_times = files.enter_context(_array_file(folder / "times.npy", np.int64)) if has_times else None
-        columns = "u, i, value, time" if has_times else "u, i, value"
-        for start, stop, unsorted in _fetched(db, _buckets(per_user), columns):
-            bucket = _without_duplicates(db, start, stop, unsorted)
-            kept[start:stop] = np.bincount(bucket["u"] - start, minlength=stop - start)
-            add_items(bucket["i"])
-            add_values(bucket["value"])
-            if add_times is not None:
-                add_times(bucket["time"])
-    np.save(folder / "indptr.npy", np.concatenate([[0], np.cumsum(kept)]).astype(np.int64))
-    n_items = db.execute("SELECT count(*) FROM numbered_items").fetchall()[0][0]
+    columns = "u, i, value, time" if has_times else "u, i, value"
+    for start, stop, unsorted in _fetched(db, _buckets(per_user), columns):
+        bucket = _without_duplicates(db, start, stop, unsorted)
+        kept[start:stop] = np.bincount(bucket["u"] - start, minlength=stop - start)
+        add["items"](bucket["i"])
+        add["values"](bucket["value"])
+        if has_times:
+            add["times"](bucket["time"])
     ratings = int(kept.sum())
-    return Counts(
+    counts = Counts(
         ratings=ratings,
         users=len(per_user),
-        items=n_items,
+        items=db.execute("SELECT count(*) FROM numbered_items").fetchall()[0][0],
         duplicates=int(per_user.sum()) - ratings,
         titled=0,
         scale=(low, high),
         span=(first, last) if has_times else None,
     )
+    return np.concatenate([[0], np.cumsum(kept)]).astype(np.int64), counts
 
 
 def _buckets(per_user: Int64[np.ndarray, " users"]) -> Iterator[tuple[int, int]]:
@@ -229,13 +309,7 @@ def _sorted(
 
 def _write_ids(db: duckdb.DuckDBPyConnection, folder: Path, titles: str | None) -> int:
     """Write both tables of ids, and say how many items have a title."""
-    named = "SELECT item, min(title) AS title FROM {} WHERE title <> '' GROUP BY item"
-    nothing = "SELECT NULL::VARCHAR AS item, NULL::VARCHAR AS title WHERE false"
-    db.execute(f"""
-        CREATE OR REPLACE TABLE titled_items AS
-        SELECT n.id AS item, t.title AS title, n.position AS position
-        FROM numbered_items n LEFT JOIN ({named.format(titles) if titles else nothing}) t ON t.item = n.id
-    """)
+    db.execute(_TITLED.format(titles or _NO_TITLES))
     for table, query in (
         ("users", 'SELECT id AS "user" FROM numbered_users ORDER BY position'),
         ("items", "SELECT item, title FROM titled_items ORDER BY position"),
@@ -243,7 +317,6 @@ def _write_ids(db: duckdb.DuckDBPyConnection, folder: Path, titles: str | None) 
         path = str(folder / table).replace("'", "''")
         db.execute(f"COPY ({query}) TO '{path}.parquet' (FORMAT parquet)")
     titled: int = db.execute("SELECT count(title) FROM titled_items").fetchall()[0][0]
-    db.execute("DROP TABLE titled_items")
     return titled
 
 

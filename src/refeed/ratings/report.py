@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-__all__ = ["PrepareReport"]
+__all__ = ["PrepareReport", "described"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,36 @@ class PrepareReport:
         if self.bad:
             lines.append(f"  bad rows   {self.bad:,} left out, see {self.bad_file}")
         return "\n".join(lines + [f"  note       {note}" for note in self.notes])
+
+
+def described(
+    name: str,
+    *,
+    ratings: int,
+    users: int,
+    items: int,
+    scale: tuple[float, float] | None,
+    span: tuple[int, int] | None,
+    titled: int,
+) -> str:
+    """Ratings in at most five lines, without a single one of them.
+
+    Args:
+        name: the first words.
+        ratings: how many there are.
+        users: how many there are, with or without ratings.
+        items: likewise.
+        scale: lowest and highest value, if there is any.
+        span: first and last time, Unix seconds; None without times.
+        titled: items that have a title.
+    """
+    density = f", {100 * ratings / (users * items):.3g} %" if users and items else ""
+    lines = [f"{name}: {ratings:,}{density} of {users:,} users × {items:,} items"]
+    if scale:
+        lines.append(f"  scale   {scale[0]:g} to {scale[1]:g}")
+    lines.append(f"  times   {_date(span[0])} to {_date(span[1])}" if span else "  times   none")
+    lines.append(f"  titles  {titled:,} of {items:,} items" if titled else "  titles  none")
+    return "\n".join(lines)
 
 
 def _date(seconds: int) -> str:
