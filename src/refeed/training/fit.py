@@ -31,7 +31,7 @@ from refeed.training.batches import Batches
 from refeed.training.checkpoint import Place, load_checkpoint, place_of, save_checkpoint
 from refeed.training.learner import AutoencoderLearner, make_learner
 from refeed.training.progress import Reporter, silent
-from refeed.training.resume import resumed_config
+from refeed.training.resume import can_resume, resumed_config
 from refeed.training.run import Metrics, Run, finish, trained_members
 from refeed.training.schedule import learning_rate
 from refeed.training.stopping import stopping
@@ -62,14 +62,16 @@ def fit(
         valid: held-out ratings, matched by raw ids; they choose the best epoch.
         config: the model and how to train it.
         out: the folder to write.
-        resume: go on with the training in `out`; the result is that of a training that never stopped.
+        resume: go on with the training in `out`, if one has begun there; the result is that of a training
+            that never stopped.
         reporter: hears about the progress.
 
     Raises:
-        ModelError: `out` exists already, or there is nothing to resume in it.
+        ModelError: `out` exists already, and no training has begun in it, or `resume` is not asked for.
         ConfigError: resumed with another config or other ratings.
         DataError: there are no ratings, or no validation rating of a known user and item.
         TrainingDivergedError: the loss became NaN or infinite.
+        ProcessError: another process of the training has ended, or hangs.
         KeyboardInterrupt: the user stopped it; what was done is saved.
     """
     if not len(train):
@@ -80,6 +82,9 @@ def fit(
         if config.network and held_out is None:
             reporter.say("no validation ratings to weigh the network by: it is left out of the blend")
             config = config.model_copy(update={"network": None, "network_train": None})
+        if resume and not can_resume(out):
+            reporter.say(f"nothing to resume in {out} yet: the training starts anew")
+            resume = False
         if resume:
             config = resumed_config(out, config, train)
         else:
