@@ -202,7 +202,9 @@ def train(
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Over the recipe's train.seed.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the training in --out, if one has begun there.")
+    ] = False,
 ) -> None:
     """Train a model.
 

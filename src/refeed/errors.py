@@ -7,7 +7,8 @@
         ├── ModelError            a model folder that is damaged, incomplete or of another version
         ├── ConfigError           a recipe or a setting that makes no sense
         ├── UnknownIdError        a user or an item that the model has never seen
-        └── TrainingDivergedError the loss became NaN or infinite
+        ├── TrainingDivergedError the loss became NaN or infinite
+        └── ProcessError          one of several processes that train together has ended, or hangs
 
 A message says what was given, what was expected, and what to do.
 """
@@ -16,6 +17,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "ModelError",
+    "ProcessError",
     "RefeedError",
     "StoreError",
     "TrainingDivergedError",
@@ -54,3 +56,7 @@ class UnknownIdError(UserError):
 
 class TrainingDivergedError(UserError):
     """The loss became NaN or infinite."""
+
+
+class ProcessError(UserError):
+    """One of several processes that train together has ended, or hangs."""

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from refeed.config import Config, config_from_toml
 from refeed.errors import ModelError
-from refeed.files import atomic_file
+from refeed.files import atomic_file, atomic_folder
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 
@@ -98,11 +98,12 @@ def create_folder(run: Path, config: Config, train: Ratings) -> None:
         ModelError: the folder exists already.
     """
     check_absent(run)
-    run.mkdir(parents=True, exist_ok=True)
-    train.save(run / "history")
-    write_items(run / "items.parquet", Items.of(train))
-    write_card(run, config, train, [])
-    write_text(run / "config.toml", config.to_toml())  # last: with it, the folder can be resumed
+    # Atomic: who is killed here leaves nothing that --resume would stumble over.
+    with atomic_folder(run) as folder:
+        train.save(folder / "history")
+        write_items(folder / "items.parquet", Items.of(train))
+        write_card(folder, config, train, [])
+        write_text(folder / "config.toml", config.to_toml())
 
 
 def binding(run: Path, config: Config, n_users: int, scale: tuple[float, float]) -> dict[str, str]:

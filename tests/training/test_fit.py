@@ -278,8 +278,19 @@ def test_resuming_with_other_settings_or_ratings_is_refused(tmp_path: Path) -> N
     other, _ = simulated(seed=9)
     with pytest.raises(ConfigError, match="other ratings"):
         fit(other, valid, config_of(epochs=1), tmp_path / "run", resume=True)
-    with pytest.raises(ConfigError, match="no training to resume"):
-        fit(train, valid, config_of(), tmp_path / "nowhere", resume=True)
+
+
+def test_resuming_where_nothing_has_begun_starts_anew_and_says_so(tmp_path: Path) -> None:
+    train, valid = simulated()
+    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+        fit(train, valid, config_of(epochs=1), tmp_path / "resumed", resume=True, reporter=reporter)
+    fit(train, valid, config_of(epochs=1), tmp_path / "new")
+    assert_same_run(tmp_path / "resumed", tmp_path / "new")
+    assert "nothing to resume" in (tmp_path / "said.txt").read_text()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "thesis.tex").write_text("")
+    with pytest.raises(ModelError, match="exists already"):
+        fit(train, valid, config_of(epochs=1), tmp_path / "notes", resume=True)
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:

@@ -121,6 +121,10 @@ def best(
 ) -> Int64[np.ndarray, " best"]:
     """Positions of the k best candidates (fewer if there are no more), best first, ties by position."""
     positions = np.flatnonzero(candidates)
+    if len(positions) > k:
+        # Only what may be in the list is sorted: the k best, and all that equal the last of them.
+        last = np.partition(scores[positions], len(positions) - k)[len(positions) - k]
+        positions = positions[scores[positions] >= last]
     order = np.argsort(-scores[positions], kind="stable")
     top: NDArray[np.int64] = positions[order[:k]]
     return top

@@ -2,7 +2,7 @@
 
 The folder:
 
-    meta.json       format, kind, counts, scale, source, checksums of all files (its own: with zeros in its place)
+    meta.json       format, kind, counts, scale, source, checksums of all files (its own: with zeros there)
     indptr.npy      int64 [users + 1]   where each user's ratings start
     items.npy       int32 [ratings]     item positions, ascending within a user
     values.npy      float32 [ratings]
@@ -291,7 +291,7 @@ class Ratings:
         return indptr, self.items[index], self.values[index]
 
     def transpose(self) -> "Ratings":
-        """Swap users and items (for item-based models); what is known of items is dropped. Made once, then kept."""
+        """Swap users and items (for item-based models); made once, then kept. What items are is dropped."""
         return self._transposed
 
     @cached_property

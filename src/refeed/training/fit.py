@@ -22,7 +22,7 @@ from refeed.training.loop import train as updates
 from refeed.training.measure import train_rmse, valid_rmse
 from refeed.training.members import Task, make_learner, train_members
 from refeed.training.output import Folder, Metrics, output_of
-from refeed.training.resume import resumed_config
+from refeed.training.resume import can_resume, resumed_config
 
 __all__ = ["fit"]
 
@@ -47,17 +47,19 @@ def fit(
         valid: held-out ratings, matched by raw ids; they choose the best epoch.
         config: the model and how to train it.
         out: the folder to write; None: the model is in memory alone.
-        resume: go on with the training in `out`; the result is that of a training that never stopped.
+        resume: go on with the training in `out`, if one has begun there; the result is that of a training
+            that never stopped.
         reporter: hears about the progress.
 
     Returns:
         The model of the best epoch, the same with and without a folder.
 
     Raises:
-        ModelError: `out` exists already, or there is nothing to resume in it.
-        ConfigError: resumed with another config or other ratings, or without `out`.
+        ModelError: `out` exists already, and no training has begun in it, or `resume` is not asked for.
+        ConfigError: resumed with another config or other ratings.
         DataError: there are no ratings, or no validation rating of a known user and item.
         TrainingDivergedError: the loss became NaN or infinite.
+        ProcessError: another process of the training has ended, or hangs.
         KeyboardInterrupt: the user stopped it; what was done is saved.
     """
     if not len(train):
@@ -68,6 +70,9 @@ def fit(
         if config.network and held_out is None:
             reporter.say("no validation ratings to weigh the network by: it is left out of the blend")
             config = config.model_copy(update={"network": None, "network_train": None})
+        if resume and (out is None or not can_resume(out)):
+            reporter.say(f"nothing to resume in {out or 'memory'} yet: the training starts anew")
+            resume = False
         output = output_of(out, runtime, resume=resume)
         if resume and out is not None:
             config = resumed_config(out, config, train)
