@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Int64
+from numpy.typing import NDArray
 
 from refeed.errors import UnknownIdError
 from refeed.ratings.ids import Ids
@@ -33,8 +33,8 @@ class Catalogue:
         """The title of the item at a position, None where unknown."""
         return (self.titles[position] or None) if self.titles else None
 
-    def positions(self, names: Iterable[str]) -> Int64[np.ndarray, " names"]:
-        """The positions of items given by raw id or, failing that, by their whole title in any case.
+    def positions(self, names: Iterable[str]) -> NDArray[np.int64]:
+        """The positions, [names], of items given by raw id or else by their whole title in any case.
 
         Raises:
             UnknownIdError: names that are neither, or titles of several items; all of them at once.
@@ -46,7 +46,7 @@ class Catalogue:
             raise UnknownIdError(self._complaint(unknown))
         return positions
 
-    def known_positions(self, names: Iterable[str]) -> Int64[np.ndarray, " names"]:
+    def known_positions(self, names: Iterable[str]) -> NDArray[np.int64]:
         """As `positions`, with −1 where `positions` would raise."""
         names = list(names)
         positions = self.ids.positions(names)

@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import overload
 
 import numpy as np
-from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from refeed.errors import DataError
@@ -60,8 +59,8 @@ class Ids(Sequence[str]):
         """The position of one id, or None."""
         return self._positions.get(value)
 
-    def positions(self, values: Iterable[str]) -> Int64[np.ndarray, " ids"]:
-        """The positions of many ids; −1 where an id is unknown."""
+    def positions(self, values: Iterable[str]) -> NDArray[np.int64]:
+        """The positions of many ids, [ids]; −1 where an id is unknown."""
         get = self._positions.get
         return np.fromiter((get(value, -1) for value in values), dtype=np.int64)
 
