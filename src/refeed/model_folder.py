@@ -4,6 +4,7 @@
     model.safetensors   the weights of the best epoch; its header binds it to the two files beside it
     last.safetensors    the weights of the last epoch
     items.parquet       columns item, title (null where unknown), count, mean (of the training ratings)
+    items.json          item, title and count again, for runtimes without DuckDB (`refeed.lite`)
     history/            the training ratings, a store; what is known of a known user
     metrics.jsonl       a line an epoch
     card.md             what this is, for people
@@ -12,7 +13,6 @@
 `history/` may be removed: the model then serves everyone who brings their ratings, and no known user.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,6 @@ from typing import Literal
 
 import duckdb
 import numpy as np
-import torch
 from jaxtyping import Float64, Int64
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -32,6 +31,17 @@ from refeed.config import Config, config_from_toml
 from refeed.errors import ModelError
 from refeed.factory import build_model
 from refeed.files import atomic_file
+from refeed.model_header import (
+    FORMAT,
+    check_file,
+    check_settings,
+    check_there,
+    check_weights_there,
+    checked_header,
+    digest_file,
+    digest_settings,
+    digest_weights,
+)
 from refeed.models.interface import Model
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
@@ -46,8 +56,6 @@ __all__ = [
     "write_card",
     "write_text",
 ]
-
-FORMAT = "1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +96,9 @@ class ModelFolder:
         """
         if not run.is_dir():
             raise ModelError(f"{run} is no model folder; give the folder that `refeed train --out` wrote")
-        tensors, header = _read_weights(run, run / f"{weights}.safetensors")
+        tensors, header = _read_weights(run / f"{weights}.safetensors")
         config = _read_config(run / "config.toml", header["model"])
-        _check_items(run / "items.parquet", header["items"])
+        check_file(run / "items.parquet", header["items"])
         ids, titles, counts, means = _read_items(run / "items.parquet")
         histories = Ratings.load(run / "history") if (run / "history").exists() else None
         model = build_model(config, n_users=int(header["users"]), n_items=len(ids))
@@ -132,7 +140,7 @@ def create_folder(run: Path, config: Config, train: Ratings) -> None:
     check_absent(run)
     run.mkdir(parents=True, exist_ok=True)
     train.save(run / "history")
-    _write_items(run / "items.parquet", train)
+    _write_items(run, train)
     write_card(run, config, train, [])
     write_text(run / "config.toml", config.to_toml())  # last: with it, the folder can be resumed
 
@@ -140,9 +148,12 @@ def create_folder(run: Path, config: Config, train: Ratings) -> None:
 def binding(run: Path, config: Config, train: Ratings) -> dict[str, str]:
     """What the header of weights says of the run that they belong to; pass it to `save_weights`."""
     low, high = train.scale
+    if not (run / "items.json").is_file():  # a training that was started before there was such a file
+        _write_known(run, train)
     return {
         "model": _digest_config(config),
-        "items": _digest(run / "items.parquet"),
+        "items": digest_file(run / "items.parquet"),
+        "catalogue": digest_file(run / "items.json"),
         "users": str(train.n_users),
         "scale": f"{low!r} {high!r}",
     }
@@ -152,79 +163,39 @@ def save_weights(path: Path, state: Mapping[str, Tensor], bound_to: Mapping[str,
     """Write weights, whole or not at all, bound to their run by the header."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     header = {"format": FORMAT, "refeed": version("refeed"), **bound_to}
-    header["checksum"] = _digest_weights(tensors, header)
+    header["checksum"] = digest_weights({name: tensor.numpy() for name, tensor in tensors.items()}, header)
     with atomic_file(path) as beside:
         # In one entry, since safetensors writes several in random order: the same model is the same bytes.
         save_file(tensors, beside, metadata={"refeed": json.dumps(header, sort_keys=True)})
 
 
-def _read_weights(run: Path, path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    if not path.is_file():
-        raise ModelError(
-            f"{run} has no {path.name}: it is no model folder, or its training has not finished an epoch yet "
-            "(go on with `refeed train … --resume`)"
-        )
+def _read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    check_weights_there(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("refeed", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({error}); restore it, or train again") from error
-    if header.get("format") != FORMAT:
-        raise ModelError(
-            f"{path} has model format {header.get('format', 'unknown')}, this refeed reads format {FORMAT}; "
-            "use the version of refeed that wrote it, or train again"
-        )
-    if header.pop("checksum", None) != _digest_weights(tensors, header):
-        raise ModelError(f"{path} is damaged (its checksum differs); restore it, or train again")
-    return tensors, header
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    return tensors, checked_header(path, header, arrays)
 
 
 def _read_config(path: Path, digest: str) -> Config:
-    if not path.is_file():
-        raise ModelError(f"{path} is missing; the model folder is incomplete, restore it")
+    check_there(path)
     try:
         config = config_from_toml(path.read_text(encoding="utf-8"), where=str(path))
     except UnicodeDecodeError as error:
         raise ModelError(f"{path} is damaged ({error}); restore it") from error
-    if _digest_config(config) != digest:
-        raise ModelError(
-            f"{path} describes another model than the weights beside it: it was edited, or comes from "
-            "another run; restore it"
-        )
+    check_settings(path, _digest_config(config), digest)
     return config
 
 
-def _check_items(path: Path, digest: str) -> None:
-    if not path.is_file():
-        raise ModelError(f"{path} is missing; the model folder is incomplete, restore it")
-    if _digest(path) != digest:
-        raise ModelError(
-            f"{path} is damaged, or belongs to another run than the weights beside it; restore it"
-        )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _digest_config(config: Config) -> str:
-    """Of what prediction depends on; how long a model was trained may change by --resume."""
-    text = json.dumps([config.model.model_dump(), config.train.precision], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest_settings(config.model.model_dump(), config.train.precision)
 
 
-def _digest_weights(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _write_items(path: Path, train: Ratings) -> None:
+def _write_items(run: Path, train: Ratings) -> None:
     titles = np.empty(train.n_items, dtype=np.object_)
     titles[:] = [title or None for title in train.titles or [""] * train.n_items]
     items = {  # noqa: F841 - DuckDB reads it by its name
@@ -233,9 +204,16 @@ def _write_items(path: Path, train: Ratings) -> None:
         "count": train.item_counts,
         "mean": train.item_means,
     }
-    with atomic_file(path) as beside, duckdb.connect() as db:
+    with atomic_file(run / "items.parquet") as beside, duckdb.connect() as db:
         target = str(beside).replace("'", "''")
         db.execute(f"COPY items TO '{target}' (FORMAT parquet)")
+    _write_known(run, train)
+
+
+def _write_known(run: Path, train: Ratings) -> None:
+    titles = [title or None for title in train.titles or [""] * train.n_items]
+    known = {"item": list(train.item_ids), "title": titles, "count": train.item_counts.tolist()}
+    write_text(run / "items.json", json.dumps(known, ensure_ascii=False))
 
 
 def _read_items(

@@ -8,10 +8,10 @@ The folder:
     values.npy      float32 [ratings]
     times.npy       int64 [ratings]     Unix seconds; absent if the ratings have no times
     users.parquet   column user
+    users.json      the same as a list, for runtimes without DuckDB; absent from a store of `prepare`
     items.parquet   columns item, title (null where unknown)
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,12 +27,11 @@ from numpy.typing import NDArray
 from refeed.errors import StoreError
 from refeed.files import atomic_folder
 from refeed.ratings.ids import Ids
+from refeed.ratings.store_meta import FORMAT, NO_CHECKSUM, checked_meta, checksum_of_meta, sha256
 
 __all__ = ["FORMAT", "Ratings", "is_store", "write_meta"]
 
-FORMAT = 1
 _BLOCK = 1 << 22
-_NO_CHECKSUM = "0" * 64
 _ARRAYS = {"indptr": np.int64, "items": np.int32, "values": np.float32, "times": np.int64}
 
 
@@ -215,6 +214,7 @@ class Ratings:
                 with duckdb.connect() as db:
                     for table in ("users", "items"):
                         db.execute(f"COPY {table} TO '{_quoted(folder / table)}.parquet' (FORMAT parquet)")
+                (folder / "users.json").write_text(json.dumps(list(self.user_ids)), encoding="utf-8")
                 write_meta(folder, dict(self.source))
         except FileExistsError as error:
             raise StoreError(f"{path} exists already; choose another path, or remove it first") from error
@@ -226,7 +226,7 @@ class Ratings:
         Raises:
             StoreError: there is no store, it is incomplete or damaged, or of another version.
         """
-        meta = _checked_meta(path)
+        meta = checked_meta(path)
         arrays = {
             name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
             for name in _ARRAYS
@@ -278,56 +278,16 @@ def write_meta(folder: Path, source: dict[str, str | int | float]) -> None:
         "ratings": len(values),
         "scale": [float(values.min()), float(values.max())] if len(values) else None,
         "source": source,
-        "sha256": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
+        "sha256": {file.name: sha256(file) for file in sorted(folder.iterdir())},
     }
-    meta["sha256"]["meta.json"] = _NO_CHECKSUM
+    meta["sha256"]["meta.json"] = NO_CHECKSUM
     text = json.dumps(meta, indent=2, ensure_ascii=False) + "\n"
-    (folder / "meta.json").write_bytes(text.replace(_NO_CHECKSUM, _checksum_of_meta(text)).encode())
+    (folder / "meta.json").write_bytes(text.replace(NO_CHECKSUM, checksum_of_meta(text)).encode())
 
 
 def is_store(path: Path) -> bool:
     """Whether the path looks like a ratings store, damaged or not."""
     return path.is_dir() and ((path / "meta.json").exists() or (path / "indptr.npy").exists())
-
-
-def _checked_meta(path: Path) -> dict[str, Any]:
-    try:
-        text = (path / "meta.json").read_bytes().decode()
-        meta: dict[str, Any] = json.loads(text)
-        version, checksums = meta["format"], dict(meta["sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            f"{path} is no ratings store, or its meta.json is damaged; make one with `refeed prepare`"
-        ) from error
-    if version != FORMAT:
-        raise StoreError(
-            f"{path} has store format {version}, this refeed reads format {FORMAT}; "
-            "prepare it again, or use the version of refeed that wrote it"
-        )
-    checksum = str(checksums.pop("meta.json", ""))
-    if not checksum or _checksum_of_meta(text.replace(checksum, _NO_CHECKSUM)) != checksum:
-        raise StoreError(f"{path}/meta.json is damaged (its checksum differs); prepare the store again")
-    for name, checksum in checksums.items():
-        if not (path / name).is_file():
-            raise StoreError(f"{path} lacks {name}; the store is incomplete, prepare it again")
-        if _sha256(path / name) != checksum:
-            raise StoreError(f"{path / name} is damaged (its checksum differs); prepare the store again")
-    missing = {"indptr.npy", "items.npy", "values.npy", "users.parquet", "items.parquet"} - checksums.keys()
-    if missing:
-        raise StoreError(
-            f"{path}/meta.json names no {min(missing)}; the store is incomplete, prepare it again"
-        )
-    return meta
-
-
-def _checksum_of_meta(text: str) -> str:
-    """The checksum of meta.json with zeros in the place of it."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _quoted(path: Path) -> str:
