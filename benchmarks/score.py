@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from refeed.config import AutoencoderConfig, Config
-from refeed.inference.ranking import supported_scores
+from refeed.inference.block_ranking import block_scores
 from refeed.inference.recommender import Recommender
 from refeed.inference.scoring import hide_seen, rank, score, users_at_once
 from refeed.model_folder import Items
@@ -88,7 +88,7 @@ def _stages(recommender: Recommender, users: int, k: int) -> dict[str, float]:
     for at, block in enumerate(predict_blocks(trained.model, histories, everybody, size)):
         done("predict")
         some = everybody[at * size : at * size + len(block)]
-        scores = supported_scores(block, trained.items.counts)
+        scores = block_scores(block, trained.items.counts)
         done("level and shrink")
         hide_seen(scores, histories, some)
         done("hide seen")

@@ -4,6 +4,7 @@
     model.safetensors   the weights of the best epoch; its header binds it to the two files beside it
     last.safetensors    the weights of the last epoch
     items.parquet       columns item, title (null where unknown), count, mean (of the training ratings)
+    items.json          item, title and count again, for runtimes without DuckDB (`refeed.lite`)
     history/            the training ratings, a store; what is known of a known user
     metrics.jsonl       a line an epoch
     card.md             what this is, for people
@@ -12,7 +13,6 @@
 `history/` may be removed: the model then serves everyone who brings their ratings, and no known user.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,6 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
-import torch
 from jaxtyping import Float64, Int64
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -30,6 +29,17 @@ from torch import Tensor
 from refeed.config import Config, config_from_toml
 from refeed.errors import ModelError
 from refeed.files import atomic_file, atomic_folder
+from refeed.model_header import (
+    FORMAT,
+    check_file,
+    check_settings,
+    check_there,
+    check_weights_there,
+    checked_header,
+    digest_file,
+    digest_settings,
+    digest_weights,
+)
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 
@@ -50,8 +60,6 @@ __all__ = [
     "write_metrics",
     "write_text",
 ]
-
-FORMAT = "2"
 
 Metrics = dict[str, int | float | None]
 """A line of metrics.jsonl."""
@@ -101,7 +109,7 @@ def create_folder(run: Path, config: Config, train: Ratings) -> None:
     # Atomic: who is killed here leaves nothing that --resume would stumble over.
     with atomic_folder(run) as folder:
         train.save(folder / "history")
-        write_items(folder / "items.parquet", Items.of(train))
+        write_items(folder, Items.of(train))
         write_card(folder, config, train, [])
         write_text(folder / "config.toml", config.to_toml())
 
@@ -111,7 +119,8 @@ def binding(run: Path, config: Config, n_users: int, scale: tuple[float, float])
     low, high = scale
     return {
         "model": _digest_config(config),
-        "items": _digest(run / "items.parquet"),
+        "items": digest_file(run / "items.parquet"),
+        "catalogue": digest_file(run / "items.json"),
         "users": str(n_users),
         "scale": f"{low!r} {high!r}",
     }
@@ -121,7 +130,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], bound_to: Mapping[str,
     """Write weights, whole or not at all, bound to their run by the header."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     header = {"format": FORMAT, "refeed": version("refeed"), **bound_to}
-    header["checksum"] = _digest_weights(tensors, header)
+    header["checksum"] = digest_weights({name: tensor.numpy() for name, tensor in tensors.items()}, header)
     with atomic_file(path) as beside:
         # In one entry, since safetensors writes several in random order: the same model is the same bytes.
         save_file(tensors, beside, metadata={"refeed": json.dumps(header, sort_keys=True)})
@@ -134,25 +143,15 @@ def read_weights(run: Path, name: str) -> tuple[dict[str, Tensor], dict[str, str
         ModelError: they are missing, damaged, or of another version.
     """
     path = run / f"{name}.safetensors"
-    if not path.is_file():
-        raise ModelError(
-            f"{run} has no {path.name}: it is no model folder, or its training has not finished an epoch yet "
-            "(go on with `refeed train … --resume`)"
-        )
+    check_weights_there(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("refeed", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({error}); restore it, or train again") from error
-    if header.get("format") != FORMAT:
-        raise ModelError(
-            f"{path} has model format {header.get('format', 'unknown')}, this refeed reads format {FORMAT}; "
-            "use the version of refeed that wrote it, or train again"
-        )
-    if header.pop("checksum", None) != _digest_weights(tensors, header):
-        raise ModelError(f"{path} is damaged (its checksum differs); restore it, or train again")
-    return tensors, header
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    return tensors, checked_header(path, header, arrays)
 
 
 def read_config(path: Path, digest: str) -> Config:
@@ -161,51 +160,21 @@ def read_config(path: Path, digest: str) -> Config:
     Raises:
         ModelError: it is missing, damaged, or another one than the weights were bound to.
     """
-    if not path.is_file():
-        raise ModelError(f"{path} is missing; the model folder is incomplete, restore it")
+    check_there(path)
     try:
         config = config_from_toml(path.read_text(encoding="utf-8"), where=str(path))
     except UnicodeDecodeError as error:
         raise ModelError(f"{path} is damaged ({error}); restore it") from error
-    if _digest_config(config) != digest:
-        raise ModelError(
-            f"{path} describes another model than the weights beside it: it was edited, or comes from "
-            "another run; restore it"
-        )
+    check_settings(path, _digest_config(config), digest)
     return config
 
 
-def _check_items(path: Path, digest: str) -> None:
-    if not path.is_file():
-        raise ModelError(f"{path} is missing; the model folder is incomplete, restore it")
-    if _digest(path) != digest:
-        raise ModelError(
-            f"{path} is damaged, or belongs to another run than the weights beside it; restore it"
-        )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _digest_config(config: Config) -> str:
-    """Of what prediction depends on; how long a model was trained may change by --resume."""
-    text = json.dumps([config.model.model_dump(), config.train.precision], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest_settings(config.model.model_dump(), config.train.precision)
 
 
-def _digest_weights(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def write_items(path: Path, known: Items) -> None:
-    """Write items.parquet, atomically."""
+def write_items(run: Path, known: Items) -> None:
+    """Write items.parquet, and items.json with what a runtime without DuckDB needs of it."""
     titles = np.empty(len(known.ids), dtype=np.object_)
     titles[:] = [title or None for title in known.titles or [""] * len(known.ids)]
     items = {  # noqa: F841 - DuckDB reads it by its name
@@ -214,9 +183,11 @@ def write_items(path: Path, known: Items) -> None:
         "count": known.counts,
         "mean": known.means,
     }
-    with atomic_file(path) as beside, duckdb.connect() as db:
+    with atomic_file(run / "items.parquet") as beside, duckdb.connect() as db:
         target = str(beside).replace("'", "''")
         db.execute(f"COPY items TO '{target}' (FORMAT parquet)")
+    listed = {"item": list(known.ids), "title": list(titles), "count": known.counts.tolist()}
+    write_text(run / "items.json", json.dumps(listed, ensure_ascii=False))
 
 
 def read_items(path: Path, digest: str) -> Items:
@@ -225,7 +196,7 @@ def read_items(path: Path, digest: str) -> Items:
     Raises:
         ModelError: it is missing, or another one than the weights were bound to.
     """
-    _check_items(path, digest)
+    check_file(path, digest)
     with duckdb.connect() as db:
         rows = db.execute("SELECT item, title, count, mean FROM read_parquet(?)", [str(path)]).fetchall()
     titles = tuple(title or "" for _, title, _, _ in rows)

@@ -116,7 +116,7 @@ class TrainedModel:
         path = Path(path)
         check_absent(path)
         with atomic_folder(path) as folder:
-            write_items(folder / "items.parquet", self.items)
+            write_items(folder, self.items)
             write_text(folder / "config.toml", self.config.to_toml())
             bound_to = binding(folder, self.config, self.n_users, self.scale)
             weights = self.model.state_dict()  # type: ignore[attr-defined]  # models are modules, too

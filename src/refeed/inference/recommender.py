@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import overload
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Int64
 from numpy.typing import NDArray
 
-from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
+from refeed.errors import ConfigError, ModelError, UnknownIdError
 from refeed.inference.catalogue import Catalogue
 from refeed.inference.explanation import Explanation, Part
+from refeed.inference.given import checked_history, paired, unknown_users
+from refeed.inference.lines import Recommendation, SimilarItem
 from refeed.inference.ranking import SHRINK, best, check_list, cosines, shrunk, supported_scores
 from refeed.models.explaining import Explaining
-from refeed.models.intervals import LEVELS, Uncertain, interval
+from refeed.models.intervals import Uncertain, interval
+from refeed.models.quantiles import error_deviation
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.trained_model import TrainedModel
@@ -28,44 +30,6 @@ User = str | _ByHand
 """A user of the training ratings by raw id, or anyone by their ratings: raw id or title → rating."""
 
 _Row = tuple[NDArray[np.int64], NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """One line of a list.
-
-    Args:
-        item: raw id.
-        title: None where unknown.
-        rating: the predicted rating, within the scale of the training ratings.
-        score: what the list is ranked by: the prediction, shrunk by support.
-        support: training ratings of the item.
-    """
-
-    item: str
-    title: str | None
-    rating: float
-    score: float
-    support: int
-
-
-@dataclass(frozen=True)
-class SimilarItem:
-    """One item like another.
-
-    Args:
-        item: raw id.
-        title: None where unknown.
-        similarity: cosine of the two items' vectors in the model, −1 to 1.
-        score: what the list is ranked by: the similarity, shrunk by support.
-        support: training ratings of the item.
-    """
-
-    item: str
-    title: str | None
-    similarity: float
-    score: float
-    support: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +98,7 @@ class Recommender:
         positions = user_ids.positions(ids)
         unknown = list(dict.fromkeys(ids[at] for at in np.flatnonzero(positions < 0).tolist()))
         if unknown:
-            raise UnknownIdError(_unknown_users(unknown, user_ids))
+            raise UnknownIdError(unknown_users(unknown, user_ids))
         return positions
 
     @overload
@@ -170,7 +134,7 @@ class Recommender:
             matrix = self.trained.model.predict_all(histories, users).astype(np.float64)
             return self._clipped(matrix[0] if one else matrix, clip=clip)
         positions = self.catalogue.positions([items] if isinstance(items, str) else items)
-        users = _paired(users, positions, one=one, single=isinstance(items, str))
+        users = paired(users, positions, one=one, single=isinstance(items, str))
         ratings = self._clipped(self.trained.model.predict(histories, users, positions), clip=clip)
         return float(ratings[0]) if isinstance(items, str) else ratings
 
@@ -218,7 +182,7 @@ class Recommender:
         if not include_seen:
             user = int(users[0])
             candidates[histories.items[histories.indptr[user] : histories.indptr[user + 1]]] = False
-        scores = supported_scores(torch.from_numpy(trusted), self.trained.items.counts, shrink)[0].numpy()
+        scores = supported_scores(trusted[0], self.trained.items.counts, shrink)
         ratings = self._clipped(predictions[0].astype(np.float64), clip=True)
         return [
             Recommendation(
@@ -280,7 +244,7 @@ class Recommender:
         model = self._uncertain()
         histories, users = self._histories([who] if isinstance(who, str | Mapping) else who)
         positions = self.catalogue.positions([items] if isinstance(items, str) else items)
-        users = _paired(users, positions, one=isinstance(who, str | Mapping))
+        users = paired(users, positions, one=isinstance(who, str | Mapping))
         predictions = model.predict(histories, users, positions)
         low, high = interval(model, predictions, model.predictive_std(histories, users, positions), coverage)
         return self._clipped(low, clip=clip), self._clipped(high, clip=clip)
@@ -340,9 +304,9 @@ class Recommender:
         model = self._uncertain()
         everything = np.arange(len(self.item_ids))
         predictive_std = model.predictive_std(histories, np.repeat(users, len(everything)), everything)
-        low, high = np.interp([0.16, 0.84], LEVELS, model.quantiles.cpu().numpy())
+        sigma = error_deviation(model.quantiles.cpu().numpy())
         doubts: NDArray[np.float32] = (
-            cautious * (high - low) / 2 * np.sqrt(np.square(predictive_std) - 1).clip(min=0)
+            cautious * sigma * np.sqrt(np.square(predictive_std) - 1).clip(min=0)
         ).astype(np.float32)
         return doubts
 
@@ -372,7 +336,12 @@ class Recommender:
                 "autoencoder"
             )
         known = iter(self._known_rows([user for user in who if isinstance(user, str)]))
-        rows = [next(known) if isinstance(user, str) else self._row(user) for user in who]
+        rows = [
+            next(known)
+            if isinstance(user, str)
+            else checked_history(user, self.catalogue, self.trained.scale)
+            for user in who
+        ]
         return self._gathered(rows), np.arange(len(who))
 
     def _known_rows(self, ids: Sequence[str]) -> list[_Row]:
@@ -390,60 +359,3 @@ class Recommender:
             user_ids=Ids(str(at) for at in range(len(rows))),
             item_ids=self.item_ids,
         )
-
-    def _row(self, ratings: _ByHand) -> _Row:
-        items = self.catalogue.positions(ratings)
-        by_item: dict[int, str] = {}
-        for item, name in zip(items.tolist(), ratings, strict=True):
-            if item in by_item:
-                raise DataError(f"{by_item[item]!r} and {name!r} are the same item; rate it once")
-            by_item[item] = name
-        low, high = self.trained.scale
-        values = [_checked(name, rating, low, high) for name, rating in ratings.items()]
-        return items, np.array(values, dtype=np.float32)
-
-
-def _paired(
-    users: Int64[np.ndarray, " users"],
-    items: Int64[np.ndarray, " items"],
-    *,
-    one: bool,
-    single: bool = False,
-) -> Int64[np.ndarray, " items"]:
-    """A user for each item: the only one for all, or as many as there are items."""
-    if one:
-        return np.repeat(users, len(items))
-    if single or len(users) != len(items):
-        raise DataError(
-            f"{len(users)} users and {len(items)} items: a sequence of users needs as many items, "
-            "for it is read as pairs"
-        )
-    return users
-
-
-def _unknown_users(unknown: list[str], known: Ids) -> str:
-    named = ", ".join(map(repr, unknown[:20])) + (", …" if len(unknown) > 20 else "")
-    close = known.close_matches(unknown[0])
-    hint = f"close to {unknown[0]!r}: {', '.join(map(repr, close))}; " if close else ""
-    return (
-        f"unknown user{'s' if len(unknown) > 1 else ''} {named}: not among the {len(known)} users of the "
-        f"training ratings; {hint}for somebody new give their ratings"
-    )
-
-
-def _checked(name: str, rating: object, low: float, high: float) -> np.float32:
-    try:
-        value = float(rating)  # type: ignore[arg-type]  # whatever it is
-    except (TypeError, ValueError):
-        value = float("nan")
-    with np.errstate(over="ignore"):
-        # The scale is that of float32 ratings, so 0.1 must be rounded as they were before it is compared.
-        single = np.float32(value)
-    if not np.isfinite(value):
-        raise DataError(f"the rating {rating!r} for {name!r} is no finite number")
-    if not low <= single <= high:
-        raise DataError(
-            f"the rating {rating!r} for {name!r} is off the scale of the training ratings, "
-            f"{low:g} to {high:g}"
-        )
-    return single

@@ -17,7 +17,8 @@ from jaxtyping import Float32, Int32, Int64
 from torch import Tensor
 
 from refeed.files import atomic_file
-from refeed.inference.ranking import SHRINK, best_of_each, check_list, supported_scores
+from refeed.inference.block_ranking import best_of_each, block_scores
+from refeed.inference.ranking import SHRINK, check_list
 from refeed.inference.recommender import Recommender
 from refeed.inference.tables import writer
 from refeed.models.interface import predict_blocks
@@ -142,7 +143,7 @@ def best_lists(
     blocks = predict_blocks(trained.model, histories, users, size)
     for at, predictions in enumerate(blocks):
         some = users[at * size : at * size + len(predictions)]
-        scores = supported_scores(predictions, trained.items.counts, shrink)
+        scores = block_scores(predictions, trained.items.counts, shrink)
         if not include_seen:
             hide_seen(scores, histories, some)
         yield rank(predictions, scores, some, k, trained.scale)

@@ -8,9 +8,11 @@ The folder:
     values.npy      float32 [ratings]
     times.npy       int64 [ratings]     Unix seconds; absent if the ratings have no times
     users.parquet   column user
+    users.json      raw ids of the users as a list, for runtimes without DuckDB; absent after `prepare`
     items.parquet   columns item, title (null where unknown), and the items' attributes, if there are any
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -328,6 +330,8 @@ class Ratings:
                 with duckdb.connect() as db:
                     for table in ("users", "items"):
                         db.execute(f"COPY {table} TO '{quoted(folder / table)}.parquet' (FORMAT parquet)")
+                users_list = json.dumps(list(self.user_ids))
+                (folder / "users.json").write_text(users_list, encoding="utf-8")
                 write_meta(folder, dict(self.source), kind=self.kind)
         except FileExistsError as error:
             raise StoreError(f"{path} exists already; choose another path, or remove it first") from error

@@ -15,7 +15,7 @@ comes with a predictive standard deviation (`predictive_std`).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Literal
 
@@ -32,7 +32,7 @@ from refeed.models.ridge.padded import Padded, padded
 from refeed.models.ridge.posterior import Posterior, leave_one_out, posterior
 from refeed.ratings.store import Ratings
 
-__all__ = ["RARE", "Places", "RidgeAutoencoder", "code_of", "precision_of"]
+__all__ = ["RARE", "Places", "RidgeAutoencoder", "code_of", "in_double", "precision_of"]
 
 RARE = 5.0
 """Ratings added to an item's count where its uncertainty is taken from it."""
@@ -120,6 +120,11 @@ class Places:
         )
 
 
+def in_double(places: Places) -> Places:
+    """The same in float64."""
+    return Places(**{each.name: getattr(places, each.name).double() for each in fields(places)})
+
+
 def code_of(places: Places, shrinkage: float, doubt: Float[Tensor, ""]) -> Posterior:
     """The code z of each user.
 
@@ -192,9 +197,11 @@ class RidgeAutoencoder(nn.Module):
         mean = self.vectors.new_zeros(len(users), width)
         covariance = self.vectors.new_zeros(len(users), width, width)
         for block in padded(indptr):
-            code = code_of(self._places(block, items, values), self.config.shrinkage, self.doubt)
+            # In float64 from the sums on, or what a code is would depend on the order of a long history's
+            # sums in the sixth digit, and so on the runtime (`refeed.lite`, ONNX).
+            code = code_of(in_double(self._places(block, items, values)), self.config.shrinkage, self.doubt)
             rows = torch.from_numpy(block.users)
-            mean[rows], covariance[rows] = code.mean, code.covariance
+            mean[rows], covariance[rows] = code.mean.to(mean), code.covariance.to(mean)
         return Posterior(mean, covariance)
 
     def _places(self, block: Padded, items: NDArray[np.int32], values: NDArray[np.float32]) -> Places:
@@ -326,9 +333,9 @@ class RidgeAutoencoder(nn.Module):
         of_item = torch.tensor([item])
         level = float(self.levels(of_item)) * float(self.deviation) + float(self.mean)
         (block,) = padded(indptr, entries=max(len(items), 1))
-        places = self._places(block, items, values)
+        places = in_double(self._places(block, items, values))
         code = code_of(places, self.config.shrinkage, self.doubt)
-        asked = self._decoder(of_item)[0] @ code.covariance[0]
+        asked = self._decoder(of_item)[0].double() @ code.covariance[0]
         told = places.vectors[0] * places.residuals[0][:, None] + self.config.shrinkage * places.implicit[0]
         parts: Float64[np.ndarray, " ratings"] = (told @ asked).cpu().double().numpy()
         return level, parts[: len(items)] * float(self.deviation)
