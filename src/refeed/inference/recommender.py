@@ -4,32 +4,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from jaxtyping import Bool, Int64
 from numpy.typing import NDArray
 
-from refeed.errors import ConfigError, ModelError, UnknownIdError
+from refeed.errors import ConfigError, ModelError
+from refeed.evaluation.evaluate import Evaluation, evaluate
 from refeed.inference.catalogue import Catalogue
 from refeed.inference.explanation import Explanation, Part
-from refeed.inference.given import checked_history, paired, unknown_users
+from refeed.inference.given import paired
 from refeed.inference.lines import Recommendation, SimilarItem
+from refeed.inference.lists import RecommendationList, RecommendationLists
+from refeed.inference.pairs import is_pairs, predict_table_of
+from refeed.inference.people import People, User, is_id, listed_users
 from refeed.inference.ranking import SHRINK, best, check_list, cosines, shrunk, supported_scores
+from refeed.models.cold import Cold
 from refeed.models.explaining import Explaining
 from refeed.models.intervals import Uncertain, interval
 from refeed.models.quantiles import error_deviation
-from refeed.ratings.ids import Ids
+from refeed.ratings.frames import read_pairs
+from refeed.ratings.ids import Ids, id_text
 from refeed.ratings.store import Ratings
 from refeed.trained_model import TrainedModel
 
 __all__ = ["Recommendation", "Recommender", "SimilarItem", "User"]
-
-_ByHand = Mapping[str, float | int]
-User = str | _ByHand
-"""A user of the training ratings by raw id, or anyone by their ratings: raw id or title → rating."""
-
-_Row = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,76 +71,74 @@ class Recommender:
 
     @property
     def histories(self) -> Ratings:
-        """The training ratings, by which known users are known.
-
-        Raises:
-            UnknownIdError: they have been removed from the model folder.
-        """
-        if self.trained.histories is None:
-            raise UnknownIdError(
-                "the histories of the training users have been removed from this model, so it knows no user "
-                "by id; give a person's ratings instead"
-            )
-        return self.trained.histories
+        """The training ratings, by which known users are known."""
+        return self.people.known
 
     @cached_property
     def catalogue(self) -> Catalogue:
         """The items, found by id or title."""
         return Catalogue(self.trained.items.ids, self.trained.items.titles)
 
-    def known_users(self, ids: Sequence[str]) -> Int64[np.ndarray, " ids"]:
-        """The positions in `histories` of users given by raw id.
+    @cached_property
+    def people(self) -> People:
+        """Whom the model knows, and how others bring their ratings."""
+        return People(self.trained, self.catalogue)
 
-        Raises:
-            UnknownIdError: one isn't there (with close matches), or the histories have been removed.
-        """
-        user_ids = self.histories.user_ids
-        positions = user_ids.positions(ids)
-        unknown = list(dict.fromkeys(ids[at] for at in np.flatnonzero(positions < 0).tolist()))
-        if unknown:
-            raise UnknownIdError(unknown_users(unknown, user_ids))
-        return positions
-
-    @overload
-    def predict(self, who: User, items: str, *, clip: bool = True) -> float: ...  # type: ignore[overload-overlap]  # a str is one item
-    @overload
     def predict(
-        self, who: User | Sequence[User], items: Sequence[str] | None = None, *, clip: bool = True
-    ) -> NDArray[np.float64]: ...
-    def predict(
-        self, who: User | Sequence[User], items: str | Sequence[str] | None = None, *, clip: bool = True
-    ) -> float | NDArray[np.float64]:
+        self,
+        who: Any,
+        items: Any = None,
+        *,
+        cold: Cold = "error",
+        clip: bool = True,
+        interval: float | None = None,
+    ) -> Any:
         """Predicted ratings.
 
         | who | items | result |
         |---|---|---|
+        | a table of pairs | | a `Table`: user, item, prediction, in the same order |
         | a user | an item | one number |
         | a user | a sequence | `[items]`: the user's rating of each |
         | a user | None | `[all items]`, in the order of `item_ids` |
         | a sequence | a sequence as long | `[pairs]`: the first user's rating of the first item, and so on |
         | a sequence | None | `[users, all items]` |
 
+        A table of pairs is a frame with the columns user and item (pandas, polars, Arrow, DuckDB, anything
+        that `Ratings.from_frame` takes), or a list of (user, item) tuples.
+
         Args:
-            who: a user (raw id, or a mapping of ratings), or a sequence of them.
+            who: a table of pairs, a user (raw id, or a history), or a sequence of them.
             items: an item (raw id or title), a sequence of them, or None for all.
+            cold: of a table: what to do with a pair whose user or item is unknown: "error" refuses it,
+                "empty" leaves its prediction empty, "fallback" predicts it by what is known
+                (`models/cold.py`).
             clip: keep within the scale of the training ratings.
+            interval: of a table: the share of such ratings that is to lie between two more columns, low and
+                high; from 0.01 to 0.99.
 
         Raises:
             DataError: sequences of different lengths, or one item for a sequence of users.
         """
-        one = isinstance(who, str | Mapping)
-        histories, users = self._histories([who] if isinstance(who, str | Mapping) else who)
+        if items is None and is_pairs(who):
+            return predict_table_of(self, read_pairs(who), cold=cold, clip=clip, coverage=interval)
+        users = listed_users(who)
+        histories, rows = self.people.histories([who] if users is None else users)
         if items is None:
-            matrix = self.trained.model.predict_all(histories, users).astype(np.float64)
-            return self._clipped(matrix[0] if one else matrix, clip=clip)
-        positions = self.catalogue.positions([items] if isinstance(items, str) else items)
-        users = paired(users, positions, one=one, single=isinstance(items, str))
-        ratings = self._clipped(self.trained.model.predict(histories, users, positions), clip=clip)
-        return float(ratings[0]) if isinstance(items, str) else ratings
+            matrix = self.trained.model.predict_all(histories, rows).astype(np.float64)
+            return self.clipped(matrix[0] if users is None else matrix, clip=clip)
+        positions = self.catalogue.positions([items] if is_id(items) else items)
+        rows = paired(rows, positions, one=users is None, single=is_id(items))
+        ratings = self.clipped(self.trained.model.predict(histories, rows, positions), clip=clip)
+        return float(ratings[0]) if is_id(items) else ratings
 
+    @overload
+    def recommend(self, who: str | Mapping[Any, float], k: int = 10, **options: Any) -> RecommendationList: ...
+    @overload
+    def recommend(self, who: Sequence[User], k: int = 10, **options: Any) -> RecommendationLists: ...
     def recommend(
         self,
-        who: User,
+        who: User | Sequence[User],
         k: int = 10,
         *,
         include_seen: bool = False,
@@ -148,7 +146,7 @@ class Recommender:
         exclude: Sequence[str] | None = None,
         shrink: float = SHRINK,
         cautious: float = 0.0,
-    ) -> list[Recommendation]:
+    ) -> RecommendationList | RecommendationLists:
         """The k best items for a user that they have not rated, best first; fewer if there are no more.
 
         An item that three people rated can't top the list on their word alone. With n the training ratings of
@@ -161,7 +159,7 @@ class Recommender:
         Equal scores keep the order of `item_ids`.
 
         Args:
-            who: raw id of a user, or a mapping of ratings.
+            who: a user: a raw id, or a history; or a sequence of these, each of whom gets a list.
             k: the most items to return.
             include_seen: also items that the user has rated.
             only: choose among these items alone (ids or titles).
@@ -171,29 +169,74 @@ class Recommender:
                 ranking, at least 0: the less is known of the person as to an item, the lower it comes.
 
         Raises:
-            ConfigError: k below 1, a negative shrink or a negative caution.
+            ConfigError: k is no whole number from 1 on, or a negative shrink or caution.
             ModelError: cautious, of a kind of model that does not know how sure it is.
         """
         check_list(k, shrink)
-        histories, users = self._histories([who])
+        users = listed_users(who)
+        histories, rows = self.people.histories([who] if users is None else users)
+        lists = []
+        for row in rows.tolist():
+            candidates = self._candidates(only, exclude)
+            if not include_seen:
+                candidates[histories.items[histories.indptr[row] : histories.indptr[row + 1]]] = False
+            lists.append(self._listed(histories, row, candidates, k, shrink, cautious))
+        if users is None:
+            return lists[0]
+        names = [id_text(user) if is_id(user) else str(place) for place, user in enumerate(users)]
+        return RecommendationLists(names, lists)
+
+    def _listed(
+        self,
+        histories: Ratings,
+        row: int,
+        candidates: Bool[np.ndarray, " items"],
+        k: int,
+        shrink: float,
+        cautious: float,
+    ) -> RecommendationList:
+        users = np.array([row])
         predictions = self.trained.model.predict_all(histories, users)
         trusted = predictions if cautious == 0 else predictions - self._doubts(histories, users, cautious)
-        candidates = self._candidates(only, exclude)
-        if not include_seen:
-            user = int(users[0])
-            candidates[histories.items[histories.indptr[user] : histories.indptr[user + 1]]] = False
         scores = supported_scores(trusted[0], self.trained.items.counts, shrink)
-        ratings = self._clipped(predictions[0].astype(np.float64), clip=True)
-        return [
-            Recommendation(
-                item=self.item_ids[at],
-                title=self.catalogue.title(at),
-                rating=float(ratings[at]),
-                score=float(scores[at]),
-                support=int(self.trained.items.counts[at]),
-            )
-            for at in best(scores.astype(np.float64), candidates, k).tolist()
-        ]
+        ratings = self.clipped(predictions[0].astype(np.float64), clip=True)
+        return RecommendationList(
+            [
+                Recommendation(
+                    item=self.item_ids[at],
+                    title=self.catalogue.title(at),
+                    rating=float(ratings[at]),
+                    score=float(scores[at]),
+                    support=int(self.trained.items.counts[at]),
+                )
+                for at in best(scores.astype(np.float64), candidates, k).tolist()
+            ]
+        )
+
+    def evaluate(self, test: object, *, cold: Cold = "empty", seed: int = 0) -> Evaluation:
+        """Measure the errors on held-out ratings, as `refeed evaluate` does.
+
+        Args:
+            test: `Ratings`, or a table of them.
+            cold: what to do with ratings whose user or item is unknown: "empty" leaves them out and counts
+                them, "fallback" predicts them by what is known, as published protocols do, "error" refuses.
+            seed: of the bootstrap.
+
+        Raises:
+            DataError: there is nothing to evaluate on.
+        """
+        ratings = test if isinstance(test, Ratings) else Ratings.from_frame(test)
+        return evaluate(
+            self.trained.model, self.histories, ratings, scale=self.trained.scale, cold=cold, seed=seed
+        )
+
+    def save(self, path: Path | str) -> None:
+        """Write a model folder, atomically; `load` reads it back.
+
+        Raises:
+            ModelError: it exists already.
+        """
+        self.trained.save(path)
 
     def explain(self, who: User, item: str) -> Explanation:
         """Why the prediction for an item is what it is: its level, and what each of the user's ratings adds.
@@ -212,7 +255,7 @@ class Recommender:
                 f"a prediction of a model of kind {self.trained.config.model.kind}{beside} is no sum of "
                 "parts; train one of kind ridge alone (the default recipe) for explanations"
             )
-        histories, users = self._histories([who])
+        histories, users = self.people.histories([who])
         (position,) = self.catalogue.positions([item])
         level, adds = model.explain(histories, int(users[0]), int(position))
         _, items, values = histories.rows(users)
@@ -242,12 +285,13 @@ class Recommender:
             ModelError: this kind of model does not know how sure it is.
         """
         model = self._uncertain()
-        histories, users = self._histories([who] if isinstance(who, str | Mapping) else who)
-        positions = self.catalogue.positions([items] if isinstance(items, str) else items)
-        users = paired(users, positions, one=isinstance(who, str | Mapping))
+        several = listed_users(who)
+        histories, users = self.people.histories([who] if several is None else several)
+        positions = self.catalogue.positions([items] if is_id(items) else items)
+        users = paired(users, positions, one=several is None)
         predictions = model.predict(histories, users, positions)
         low, high = interval(model, predictions, model.predictive_std(histories, users, positions), coverage)
-        return self._clipped(low, clip=clip), self._clipped(high, clip=clip)
+        return self.clipped(low, clip=clip), self.clipped(high, clip=clip)
 
     def _uncertain(self) -> Uncertain:
         model = self.trained.model
@@ -310,7 +354,8 @@ class Recommender:
         ).astype(np.float32)
         return doubts
 
-    def _clipped(self, ratings: NDArray[np.float64], *, clip: bool) -> NDArray[np.float64]:
+    def clipped(self, ratings: NDArray[np.float64], *, clip: bool) -> NDArray[np.float64]:
+        """Ratings within the scale of the training ratings, if `clip`."""
         return np.clip(ratings, *self.trained.scale) if clip else ratings
 
     def _candidates(
@@ -322,40 +367,3 @@ class Recommender:
         if exclude is not None:
             candidates[self.catalogue.positions([exclude] if isinstance(exclude, str) else exclude)] = False
         return candidates
-
-    def _histories(self, who: Sequence[User]) -> tuple[Ratings, Int64[np.ndarray, " users"]]:
-        """Ratings in which the users are, and where in them."""
-        if all(isinstance(user, str) for user in who):
-            return self.histories, self.known_users([user for user in who if isinstance(user, str)])
-        if not self.trained.model.folds_in:
-            by_item = self.trained.model.axis == "item"
-            why = 'is item-based (axis = "item")' if by_item else "has factors of its own for every user"
-            raise UnknownIdError(
-                f"this {self.trained.config.model.kind} model {why}: it knows the users of its training "
-                "ratings only, by their raw ids; for people given by their ratings train a user-based "
-                "autoencoder"
-            )
-        known = iter(self._known_rows([user for user in who if isinstance(user, str)]))
-        rows = [
-            next(known)
-            if isinstance(user, str)
-            else checked_history(user, self.catalogue, self.trained.scale)
-            for user in who
-        ]
-        return self._gathered(rows), np.arange(len(who))
-
-    def _known_rows(self, ids: Sequence[str]) -> list[_Row]:
-        if not ids:
-            return []
-        indptr, items, values = self.histories.rows(self.known_users(ids))
-        cuts = indptr[1:-1]
-        return list(zip(np.split(items.astype(np.int64), cuts), np.split(values, cuts), strict=True))
-
-    def _gathered(self, rows: Sequence[_Row]) -> Ratings:
-        return Ratings.from_arrays(
-            np.repeat(np.arange(len(rows)), np.array([len(items) for items, _ in rows], dtype=np.int64)),
-            np.concatenate([np.empty(0, dtype=np.int64), *(items for items, _ in rows)]),
-            np.concatenate([np.empty(0, dtype=np.float32), *(values for _, values in rows)]),
-            user_ids=Ids(str(at) for at in range(len(rows))),
-            item_ids=self.item_ids,
-        )
