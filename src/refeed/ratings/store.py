@@ -184,6 +184,7 @@ class Ratings:
             Ids.trusted(arrays.user_ids),
             Ids.trusted(arrays.item_ids),
             titles=None if arrays.titles is None else tuple(arrays.titles),
+            attributes=arrays.attributes,
             source=source,
         )
 
