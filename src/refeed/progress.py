@@ -1,5 +1,6 @@
 """What training says while it runs: a bar on a terminal, one plain line an epoch elsewhere."""
 
+import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-__all__ = ["Reporter", "reporting", "silent"]
+__all__ = ["Reporter", "logged", "reporting", "silent"]
 
 
 @runtime_checkable
@@ -51,6 +52,19 @@ class _Silent:
 
 
 silent: Reporter = _Silent()
+
+
+class _Logged(_Silent):
+    """Logs under the name `refeed`: who uses refeed as a library decides what is shown."""
+
+    def say(self, line: str) -> None:
+        logging.getLogger("refeed").info(line)
+
+    def end_epoch(self, metrics: Mapping[str, int | float | None]) -> None:
+        self.say(_line(metrics))
+
+
+logged: Reporter = _Logged()
 
 
 class _Lines(_Silent):

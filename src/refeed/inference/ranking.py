@@ -25,10 +25,10 @@ def check_list(k: int, shrink: float) -> None:
     Raises:
         ConfigError: k below 1, or a shrink that is negative or not finite.
     """
-    if k < 1:
-        raise ConfigError(f"k = {k}: a list has at least one item")
-    if not 0 <= shrink < float("inf"):
-        raise ConfigError(f"shrink = {shrink}: give a number of ratings, 0 or more")
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ConfigError(f"k = {k!r}: a list has at least one item; give a whole number, 1 or more")
+    if not (isinstance(shrink, int | float | np.number) and 0 <= shrink < float("inf")):
+        raise ConfigError(f"shrink = {shrink!r}: give a number of ratings, 0 or more")
 
 
 def credibility(support: NDArray[np.int64], shrink: float) -> NDArray[np.float64]:

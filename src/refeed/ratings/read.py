@@ -153,24 +153,36 @@ def _for_tables(options: ReadOptions) -> str:
     return next((name for name, there in given.items() if there), "")
 
 
-def open_ratings(path: Path, options: ReadOptions | None = None) -> Ratings:
+def open_ratings(
+    path: Path | Sequence[Path],
+    options: ReadOptions | None = None,
+    *,
+    titles: Path | None = None,
+    skip_bad: bool = False,
+    memory: str = "2GB",
+) -> Ratings:
     """Open a store, or read whatever `prepare` reads, a table say, into memory.
 
     Args:
-        path: the store or the source.
+        path: the store or the source; or several sources, read one after the other.
         options: how to read a table.
+        titles: as of `prepare`.
+        skip_bad: likewise.
+        memory: likewise.
 
     Raises:
         DataError: as `prepare`.
         StoreError: the store is damaged, incomplete, or of another version.
     """
-    if is_store(path):
-        return Ratings.load(path)
+    paths = [path] if isinstance(path, Path) else list(path)
+    if len(paths) == 1 and titles is None and is_store(paths[0]):
+        return Ratings.load(paths[0])
     options = options or ReadOptions()
     with tempfile.TemporaryDirectory() as folder:
-        prepare([path], Path(folder) / "store", **vars(options))
+        store = Path(folder) / "store"
+        prepare(paths, store, **vars(options), titles=titles, skip_bad=skip_bad, memory=memory)
         # On POSIX what is mapped stays readable after it has been removed.
-        return Ratings.load(Path(folder) / "store")
+        return Ratings.load(store)
 
 
 @contextmanager

@@ -72,6 +72,10 @@ class Split:
     test: Ratings
     report: SplitReport
 
+    def __iter__(self) -> Iterator[Ratings]:
+        """Train, valid, test: `train, valid, test = split`."""
+        return iter((self.train, self.valid, self.test))
+
 
 def split_by_date(
     ratings: Ratings,
