@@ -40,7 +40,7 @@ ALLOWED = {
     (
         "refeed.models.autoencoder.paths",
         "refeed.training.checkpoint",
-    ): "what was measured is in the checkpoint",
+    ): "what it measured is saved there",
     ("refeed.models.ridge.auto", "refeed.training.batches"): _SEARCH,
     ("refeed.models.ridge.auto", "refeed.training.progress"): _SEARCH,
     ("refeed.models.ridge.auto", "refeed.training.schedule"): _SEARCH,
