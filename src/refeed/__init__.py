@@ -1,7 +1,13 @@
 """Deep autoencoders for recommendation."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+if sys.platform == "win32":
+    raise ImportError(
+        "refeed runs on Linux and macOS; on Windows use it in the Windows Subsystem for Linux (WSL)"
+    )
 
 if TYPE_CHECKING:
     from refeed.config import Config, load_recipe
