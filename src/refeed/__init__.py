@@ -1,7 +1,13 @@
 """Deep autoencoders for recommendation: from a table of ratings or clicks to predictions and lists."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+if sys.platform == "win32":
+    raise ImportError(
+        "refeed runs on Linux and macOS; on Windows use it in the Windows Subsystem for Linux (WSL)"
+    )
 
 if TYPE_CHECKING:
     from refeed.api import fit, load, open, read, split  # noqa: A004 - refeed.open, as gzip.open

@@ -12,6 +12,9 @@ from rich.text import Text
 
 __all__ = ["Reporter", "logged", "reporting", "silent"]
 
+_LOGGER = logging.getLogger("refeed")
+_LOGGER.addHandler(logging.NullHandler())
+
 
 @runtime_checkable
 class Reporter(Protocol):
@@ -55,16 +58,17 @@ silent: Reporter = _Silent()
 
 
 class _Logged(_Silent):
-    """Logs under the name `refeed`: who uses refeed as a library decides what is shown."""
+    """Tells the logger `refeed`, at the level INFO."""
 
     def say(self, line: str) -> None:
-        logging.getLogger("refeed").info(line)
+        _LOGGER.info(line)
 
     def end_epoch(self, metrics: Mapping[str, int | float | None]) -> None:
-        self.say(_line(metrics))
+        _LOGGER.info(_line(metrics))
 
 
 logged: Reporter = _Logged()
+"""For library use: nothing is printed unless the program asks, as by `logging.basicConfig(level="INFO")`."""
 
 
 class _Lines(_Silent):
