@@ -7,20 +7,20 @@ if TYPE_CHECKING:
     from refeed.config import Config, load_recipe
     from refeed.inference.explanation import Explanation
     from refeed.inference.recommender import Recommendation, Recommender, SimilarItem
-    from refeed.model_folder import ModelFolder
     from refeed.ratings.sample import load_sample
     from refeed.ratings.store import Ratings
+    from refeed.trained_model import TrainedModel
 
     __version__: str
 
 __all__ = [
     "Config",
     "Explanation",
-    "ModelFolder",
     "Ratings",
     "Recommendation",
     "Recommender",
     "SimilarItem",
+    "TrainedModel",
     "__version__",
     "load_recipe",
     "load_sample",
@@ -29,7 +29,7 @@ __all__ = [
 _HOMES = {
     "Config": "refeed.config",
     "Explanation": "refeed.inference.explanation",
-    "ModelFolder": "refeed.model_folder",
+    "TrainedModel": "refeed.trained_model",
     "Ratings": "refeed.ratings.store",
     "Recommendation": "refeed.inference.recommender",
     "Recommender": "refeed.inference.recommender",

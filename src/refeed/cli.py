@@ -202,15 +202,17 @@ def train(
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Over the recipe's train.seed.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the training in --out, if one has begun there.")
+    ] = False,
 ) -> None:
     """Train a model.
 
     --resume without --recipe takes the one that the training was started with.
     """
     from refeed.config import load_recipe
+    from refeed.progress import reporting
     from refeed.training.fit import fit
-    from refeed.training.progress import reporting
 
     begun = out / "config.toml"
     if recipe is None:
@@ -257,7 +259,7 @@ def _evaluated(run: Path, test: "Ratings", seed: int) -> "Evaluation":
     from refeed.inference.recommender import Recommender
 
     recommender = Recommender.load(run)
-    folder = recommender.folder
+    folder = recommender.trained
     return evaluate_model(folder.model, recommender.histories, test, scale=folder.scale, seed=seed)
 
 

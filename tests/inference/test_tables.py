@@ -12,9 +12,10 @@ from refeed.config import BiasConfig, Config
 from refeed.errors import DataError, UnknownIdError
 from refeed.inference.recommender import Recommender
 from refeed.inference.tables import parse_ratings, predict_table, read_history
-from refeed.model_folder import ModelFolder
+from refeed.model_folder import Items
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
+from refeed.trained_model import TrainedModel
 
 
 def recommender(*, private: bool = False) -> Recommender:
@@ -29,14 +30,12 @@ def recommender(*, private: bool = False) -> Recommender:
     model = BiasModel(BiasConfig(damping=[1.0, 1.0]), 2)
     model.fit(train)
     return Recommender(
-        ModelFolder(
+        TrainedModel(
             config=Config(model=BiasConfig()),
             model=model,
-            item_ids=train.item_ids,
-            titles=train.titles,
-            item_counts=train.item_counts,
-            item_means=train.item_means,
+            items=Items.of(train),
             scale=train.scale,
+            n_users=train.n_users,
             histories=None if private else train,
         )
     )
@@ -150,7 +149,7 @@ def test_every_pair_is_written_and_unknown_ones_stay_empty(tmp_path: Path, suffi
 def test_pairs_are_clipped_unless_asked(tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_text("user,item\nu1,a\n", encoding="utf-8")
     model = recommender()
-    narrow = Recommender(replace(model.folder, scale=(1.0, 2.0)))
+    narrow = Recommender(replace(model.trained, scale=(1.0, 2.0)))
     for clip, expected in ((True, 2.0), (False, model.predict("u1", "a", clip=False))):
         predict_table(narrow, tmp_path / "pairs.csv", tmp_path / "out.csv", clip=clip)
         assert float((tmp_path / "out.csv").read_text().split(",")[-1]) == pytest.approx(expected)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Int64
+from numpy.typing import NDArray
 
 from refeed.errors import UnknownIdError
 from refeed.ratings.ids import Ids
@@ -33,7 +33,7 @@ class Catalogue:
         """The title of the item at a position, None where unknown."""
         return (self.titles[position] or None) if self.titles else None
 
-    def positions(self, names: Iterable[str | int]) -> Int64[np.ndarray, " names"]:
+    def positions(self, names: Iterable[str | int]) -> NDArray[np.int64]:
         """The positions of items given by raw id or, failing that, by their whole title in any case.
 
         Whole numbers are raw ids.
@@ -48,7 +48,7 @@ class Catalogue:
             raise UnknownIdError(self._complaint(unknown))
         return positions
 
-    def known_positions(self, names: Iterable[str | int]) -> Int64[np.ndarray, " names"]:
+    def known_positions(self, names: Iterable[str | int]) -> NDArray[np.int64]:
         """As `positions`, with −1 where `positions` would raise."""
         names = list(names)
         positions = self.ids.positions(names)

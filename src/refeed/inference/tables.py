@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +10,15 @@ import duckdb
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from refeed.errors import DataError
+from refeed.errors import DataError, RefeedError, printable
 from refeed.files import atomic_file
 from refeed.inference.recommender import Recommender
-from refeed.ratings.columns import resolve
-from refeed.ratings.text import duckdb_path
+from refeed.ratings.bad_rows import is_missing
+from refeed.ratings.file_cells import read_cells, read_lines
+from refeed.ratings.options import ReadOptions
 
 __all__ = ["PredictedPairs", "parse_ratings", "predict_table", "read_history", "read_users", "writer"]
 
-_READERS = {
-    ".csv": "read_csv({path}, all_varchar = true, header = true)",
-    ".tsv": "read_csv({path}, all_varchar = true, header = true, delim = '\t')",
-    ".parquet": "read_parquet({path})",
-    # Without types DuckDB takes strings that look like dates for dates.
-    ".jsonl": "read_json({path}, format = 'newline_delimited', columns = {{{columns}}})",
-}
 _WRITERS = {
     ".csv": "FORMAT csv, HEADER",
     ".tsv": "FORMAT csv, HEADER, DELIMITER '\t'",
@@ -46,16 +41,29 @@ def parse_ratings(texts: Iterable[str]) -> dict[str, float]:
     return ratings
 
 
-def read_history(path: Path) -> dict[str, float]:
-    """Read one person's ratings: a table with the columns item and rating (CSV, TSV, JSONL or Parquet).
+def read_history(path: Path, options: ReadOptions | None = None) -> dict[str, float]:
+    """Read one person's ratings: a table with the columns item and rating, in whatever shape `prepare` reads.
 
-    Items are raw ids or titles.
+    Items are raw ids or titles; without a header the first column is the item. Rows that are "not rated"
+    (`options.missing`) are left out.
+
+    Args:
+        path: the table.
+        options: how to read it; of kind "interactions" a table needs no rating, and each item has 1.
 
     Raises:
         DataError: no such table, a column or a value is missing, no number, or an item twice.
     """
+    options = options or ReadOptions()
+    if options.kind == "interactions" and not {"rating", "count"} & options.mapping.keys():
+        items = [item for (item,) in read_cells(path, ("item",), options).rows]
+        if "" in items:
+            raise DataError(f"{path}: row {items.index('') + 1} has no item")
+        return dict.fromkeys(items, 1.0)
     ratings: dict[str, float] = {}
-    for line, (item, value) in enumerate(_read(path, ("item", "rating")), start=1):
+    for line, (item, value) in enumerate(read_cells(path, ("item", "rating"), options).rows, start=1):
+        if is_missing(value, options.missing):
+            continue
         if not (item and value):
             raise DataError(f"{path}: row {line} has no {'rating' if item else 'item'}")
         _add(ratings, item, value, f"{path}: row {line}")
@@ -72,37 +80,26 @@ def _add(ratings: dict[str, float], item: str, value: str, where: str) -> None:
     ratings[item] = rating
 
 
-def read_users(path: Path) -> list[str]:
+def read_users(path: Path, options: ReadOptions | None = None) -> list[str]:
     """Read raw ids of users, each once, in the order of the file.
 
     Args:
-        path: a table with the column user (CSV, TSV, JSONL or Parquet), or any other file with an id a line.
+        path: a table with the column user, in whatever shape `prepare` reads, or any other text with an id a line.
+        options: how to read it.
 
     Raises:
         DataError: no such file, no such column, a row without an id, or no id at all.
     """
-    if path.suffix.lower() in _READERS:
-        ids = [user for (user,) in _read(path, ("user",))]
-    elif path.is_file():
-        ids = _lines(path)
-    else:
+    if not path.exists() and not has_magic(str(path)):
         raise DataError(f"{path}: there is no such file; for all users say all")
+    ids = read_lines(path, "user", options)
+    if ids is None:
+        ids = [user for (user,) in read_cells(path, ("user",), options).rows]
     if not ids:
         raise DataError(f"{path} names no user; give a table with a column user, or an id a line")
     if "" in ids:
         raise DataError(f"{path}: row {ids.index('') + 1} has no user")
     return list(dict.fromkeys(ids))
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is no text in UTF-8 ({error.reason}); give an id a line, or a table as one of "
-            f"{', '.join(_READERS)}"
-        ) from error
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
 
 
 @dataclass(frozen=True)
@@ -115,6 +112,7 @@ class PredictedPairs:
         unknown_items: those whose item it doesn't know (some may count in both).
         empty: rows without a prediction.
         examples: some of the unknown ones, in words.
+        notes: what the user should know about how the pairs were read, a sentence each.
     """
 
     pairs: int
@@ -122,21 +120,30 @@ class PredictedPairs:
     unknown_items: int
     empty: int
     examples: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """The same for people."""
         line = f"{self.pairs - self.empty:,} of {self.pairs:,} pairs predicted"
+        notes = "".join(f"\nnote: {note}" for note in self.notes)
         if not self.empty:
-            return line
-        return (
+            return printable(line + notes)
+        return printable(
             f"{line}; {self.empty:,} are left empty: the model doesn't know the user of "
             f"{self.unknown_users:,} and the item of {self.unknown_items:,}, such as "
             + "; ".join(self.examples)
+            + notes
         )
 
 
 def predict_table(
-    recommender: Recommender, pairs: Path, out: Path, *, clip: bool = True, interval: float | None = None
+    recommender: Recommender,
+    pairs: Path,
+    out: Path,
+    *,
+    clip: bool = True,
+    interval: float | None = None,
+    options: ReadOptions | None = None,
 ) -> PredictedPairs:
     """Predict each (user, item) row of a table, and write user, item, prediction in the same order.
 
@@ -146,20 +153,23 @@ def predict_table(
 
     Args:
         recommender: the model.
-        pairs: a table with the columns user and item (CSV, TSV, JSONL or Parquet); items by id or title.
+        pairs: a table with the columns user and item, in whatever shape `prepare` reads; items by id or title.
+            Without a header these are the first two columns.
         out: where to write; .csv, .tsv or .parquet. Whole or absent; a file there is replaced.
         clip: keep within the scale of the training ratings.
         interval: the share of ratings that is to lie between low and high, from 0.01 to 0.99; None: no such.
+        options: how to read the pairs.
 
     Raises:
-        DataError: no such table, a missing column, or another suffix.
+        DataError: no such table, a missing column, rows that can't be read, or another suffix.
         UnknownIdError: the histories of the training users have been removed from the model.
         ConfigError: another interval.
         ModelError: an interval, of a kind of model that does not know how sure it is.
     """
-    options = writer(out)
+    write_options = writer(out)
     known_users = recommender.histories.user_ids
-    rows = _read(pairs, ("user", "item"))
+    table = read_cells(pairs, ("user", "item"), options)
+    rows = table.rows
     users = known_users.positions(user for user, _ in rows)
     items = recommender.catalogue.known_positions(item for _, item in rows)
     known = np.flatnonzero((users >= 0) & (items >= 0)).tolist()
@@ -171,13 +181,14 @@ def predict_table(
         if interval is not None:
             ends = recommender.intervals(who, what, interval, clip=clip)
             columns["low"][known], columns["high"][known] = ends
-    _write(out, options, rows, columns)
+    _write(out, write_options, rows, columns)
     return PredictedPairs(
         pairs=len(rows),
         unknown_users=int(np.count_nonzero(users < 0)),
         unknown_items=int(np.count_nonzero(items < 0)),
         empty=len(rows) - len(known),
         examples=_examples(rows, users, items),
+        notes=table.notes,
     )
 
 
@@ -189,35 +200,6 @@ def _examples(
         *(f"row {at + 1}: user {rows[at][0]!r}" for at in at_users),
         *(f"row {at + 1}: item {rows[at][1]!r}" for at in at_items),
     )
-
-
-def _read(path: Path, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Some columns of a table, as text, "" where there is nothing."""
-    suffix = path.suffix.lower()
-    if not path.is_file():
-        raise DataError(f"{path}: there is no such file")
-    if suffix not in _READERS:
-        raise DataError(f"{path}: a table is one of {', '.join(_READERS)}; rename or convert it")
-    types = ", ".join(f"{column}: 'VARCHAR'" for column in columns)
-    table = _READERS[suffix].format(path=_literal(path), columns=types)
-    try:
-        with duckdb.connect() as db:
-            there = [str(name) for name, *_ in db.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()]
-            quoted = [name.replace('"', '""') for name in _columns(path, there, columns)]
-            wanted = ", ".join(f"coalesce(\"{name}\"::VARCHAR, '')" for name in quoted)
-            return db.execute(f"SELECT {wanted} FROM {table}").fetchall()
-    except duckdb.Error as error:
-        raise DataError(f"{path} can't be read as a table: {str(error).splitlines()[0]}") from error
-
-
-def _columns(path: Path, there: list[str], wanted: tuple[str, ...]) -> list[str]:
-    try:
-        places = resolve(there, len(there), {}, where=str(path), fields=wanted)
-    except DataError as error:
-        raise DataError(
-            f"{path} needs a header with the columns {' and '.join(wanted)}; there are {', '.join(there)}"
-        ) from error
-    return [there[places[column]] for column in wanted]
 
 
 def _write(
@@ -233,10 +215,14 @@ def _write(
     filled = ", ".join(f"CASE WHEN NOT isnan({name}) THEN {name} END AS {name}" for name in numbers)
     with atomic_file(out) as beside, duckdb.connect() as db:
         db.register("predicted", columns)
-        db.execute(f"""
+        written = db.execute(f"""
             COPY (SELECT nullif("user", '') AS "user", nullif(item, '') AS item, {filled} FROM predicted)
             TO '{str(beside).replace("'", "''")}' ({options})
-        """)
+        """).fetchall()[0][0]
+        if written != len(rows):
+            raise RefeedError(
+                f"{len(rows)} pairs were read, but {written} written; this is a fault of refeed's"
+            )
 
 
 def writer(out: Path) -> str:
@@ -250,8 +236,3 @@ def writer(out: Path) -> str:
     if out.is_dir():
         raise DataError(f"{out} is a folder; give the name of a file")
     return _WRITERS[out.suffix]
-
-
-def _literal(path: Path) -> str:
-    """A path to read, as a SQL string."""
-    return "'" + duckdb_path(path).replace("'", "''") + "'"

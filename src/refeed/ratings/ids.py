@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
-from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from refeed.errors import DataError
@@ -110,7 +109,7 @@ class Ids(Sequence[str]):
         """The position of one id (text, or a whole number), or None."""
         return self._positions.get(id_text(value))
 
-    def positions(self, values: Iterable[Any]) -> Int64[np.ndarray, " ids"]:
+    def positions(self, values: Iterable[Any]) -> NDArray[np.int64]:
         """The positions of many ids (text, or whole numbers); −1 where an id is unknown.
 
         Raises:

@@ -2,15 +2,17 @@
 
 The folder:
 
-    meta.json       format, kind, counts, scale, source, checksums of all files (its own: with zeros in its place)
+    meta.json       format, kind, counts, scale, source, checksums of all files (its own: with zeros there)
     indptr.npy      int64 [users + 1]   where each user's ratings start
     items.npy       int32 [ratings]     item positions, ascending within a user
     values.npy      float32 [ratings]
     times.npy       int64 [ratings]     Unix seconds; absent if the ratings have no times
     users.parquet   column user
+    users.json      raw ids of the users as a list, for runtimes without DuckDB; absent after `prepare`
     items.parquet   columns item, title (null where unknown), and the items' attributes, if there are any
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -182,6 +184,7 @@ class Ratings:
             Ids.trusted(arrays.user_ids),
             Ids.trusted(arrays.item_ids),
             titles=None if arrays.titles is None else tuple(arrays.titles),
+            attributes=arrays.attributes,
             source=source,
         )
 
@@ -291,7 +294,7 @@ class Ratings:
         return indptr, self.items[index], self.values[index]
 
     def transpose(self) -> "Ratings":
-        """Swap users and items (for item-based models); what is known of items is dropped. Made once, then kept."""
+        """Swap users and items (for item-based models); made once, then kept. What items are is dropped."""
         return self._transposed
 
     @cached_property
@@ -328,6 +331,8 @@ class Ratings:
                 with duckdb.connect() as db:
                     for table in ("users", "items"):
                         db.execute(f"COPY {table} TO '{quoted(folder / table)}.parquet' (FORMAT parquet)")
+                users_list = json.dumps(list(self.user_ids))
+                (folder / "users.json").write_text(users_list, encoding="utf-8")
                 write_meta(folder, dict(self.source), kind=self.kind)
         except FileExistsError as error:
             raise StoreError(f"{path} exists already; choose another path, or remove it first") from error

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from refeed.config import Config, RidgeConfig, TrainConfig, load_recipe
 from refeed.evaluation.evaluate import evaluate
-from refeed.model_folder import ModelFolder
 from refeed.models.ridge.learner import RidgeLearner
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.runtime import Runtime
+from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
 
 USERS, ITEMS, WIDTH = 20, 9, 3
@@ -159,6 +159,6 @@ def test_what_was_planted_is_found_almost_to_the_noise(tmp_path: Path) -> None:
     errors = {}
     for name, settings in (("default", ["model.width=4", "train.steps=150"]), ("bias", [])):
         fit(train, valid, load_recipe(name, settings), tmp_path / name)
-        folder = ModelFolder.load(tmp_path / name)
+        folder = TrainedModel.load(tmp_path / name)
         errors[name] = evaluate(folder.model, train, test, scale=folder.scale).rmse.value
     assert errors["default"] < 1.25 * noise < errors["bias"]

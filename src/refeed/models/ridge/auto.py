@@ -1,28 +1,24 @@
 """Settings that say "auto", resolved from the ratings."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Int64
 
 from refeed.config import Config, RidgeConfig
 from refeed.errors import ConfigError
 from refeed.evaluation.metrics import clipped, rmse
 from refeed.models.interface import Model
-from refeed.models.ridge.learner import RidgeLearner
-from refeed.optim.optimizer import make_optimizer, set_learning_rate
+from refeed.progress import Reporter
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
-from refeed.runtime import Runtime
-from refeed.training.batches import Batches
-from refeed.training.progress import Reporter
-from refeed.training.schedule import learning_rate
 
 __all__ = ["AUTO_SETTINGS", "resolve_auto"]
+
+Trained = Callable[[Config, Ratings], Model]
+"""Trains a model with all its updates."""
 
 AUTO_SETTINGS = ("width", "prior_vectors", "prior_users")
 """The settings of a model that may say "auto"."""
@@ -37,7 +33,7 @@ _HARDLY = 1e-4  # a prior that is better by no more than this part of the error 
 
 
 def resolve_auto(
-    config: Config, train: Ratings, held_out: Aligned | None, runtime: Runtime, reporter: Reporter
+    config: Config, train: Ratings, held_out: Aligned | None, reporter: Reporter, trained: Trained
 ) -> Config:
     """The same config without "auto".
 
@@ -45,8 +41,8 @@ def resolve_auto(
         config: as given.
         train: the training ratings; their number decides the width, and where to look for the priors.
         held_out: the validation ratings, on which the priors are chosen.
-        runtime: where to compute; all processes come to the same result.
         reporter: hears about the trials.
+        trained: trains a model for a trial; all processes come to the same result.
 
     Raises:
         ConfigError: drift is asked for, and the ratings have no times.
@@ -71,7 +67,7 @@ def resolve_auto(
             # What is best grows with the ratings as the start does (benchmarks/RESULTS.md).
             grown = (len(train) / len(tried)) ** _POWER
             start = priors[0] / grown, priors[1] / grown
-            best = _best_priors(_with_less(config, grown), start, tried, known, runtime, reporter)
+            best = _best_priors(_with_less(config, grown), start, tried, known, reporter, trained)
             priors = best[0] * grown, best[1] * grown
     return _with_priors(config, *priors)
 
@@ -131,8 +127,8 @@ def _best_priors(
     start: tuple[float, float],
     train: Ratings,
     held_out: Aligned,
-    runtime: Runtime,
     reporter: Reporter,
+    trained: Trained,
 ) -> tuple[float, float]:
     """The priors of F and V with the lowest validation RMSE: a walk, as long as it gets better.
 
@@ -148,7 +144,7 @@ def _best_priors(
             f"model.{name} = {getattr(tried.model, name):g}" for name in ("prior_users", "prior_vectors")
         )
         if priors not in errors:
-            predicted = _trained(tried, train, runtime).predict(train, held_out.users, held_out.items)
+            predicted = trained(tried, train).predict(train, held_out.users, held_out.items)
             errors[priors] = rmse(clipped(predicted, train.scale), held_out.values)
             reporter.say(f"trial ({len(train):,} ratings): {priors}, validation RMSE {errors[priors]:.4f}")
         return errors[priors]
@@ -161,20 +157,3 @@ def _best_priors(
     stronger = walked(*start, (_FACTOR, _FACTOR))
     priors = stronger if stronger != start else walked(*start, (1 / _FACTOR, 1 / _FACTOR))
     return walked(*priors, (_FACTOR, 1.0))
-
-
-def _trained(config: Config, train: Ratings, runtime: Runtime) -> Model:
-    """A model after all its steps, without a folder."""
-    learner = RidgeLearner(config, train, runtime.device, calibrated=False)
-    batches = Batches(learner, config.train, runtime)
-    optimizer = make_optimizer(learner.parameter_groups(), config.train)
-    generator = torch.Generator(runtime.device)
-    steps = config.train.steps or config.train.epochs * len(batches)
-    for done in range(0, steps, len(batches)):
-        for share in islice(batches.epoch(done // len(batches)), steps - done):
-            rate = learning_rate(
-                config.train, done // len(batches), share.number, batches=len(batches), users=batches.size
-            )
-            set_learning_rate(optimizer, rate)
-            learner.step(share, optimizer, generator.manual_seed(done + share.number), runtime)
-    return learner.finished()

@@ -12,6 +12,7 @@ rating and no direction is relied upon too much. Priors are Gaussian: the precis
 divided by the number of ratings, is the factor of an L2 penalty.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +24,17 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from refeed.config import Config, RidgeConfig
+from refeed.models.calibrate import calibrate
+from refeed.models.interface import Model
 from refeed.models.intervals import quantiles
+from refeed.models.learner import Choices
+from refeed.models.ridge.drift import carry_forward
 from refeed.models.ridge.interaction_matrix import InteractionMatrix
 from refeed.models.ridge.model import RARE, Places, RidgeAutoencoder, precision_of
 from refeed.models.ridge.padded import Padded, padded
 from refeed.models.ridge.posterior import leave_one_out
 from refeed.models.share import Share
+from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
 from refeed.runtime import Runtime
 
@@ -130,6 +136,25 @@ class RidgeLearner(nn.Module):
     def sparse_matrices(self, touched: float) -> tuple[()]:  # noqa: ARG002
         """None: their priors, an L2 penalty, touch every row."""
         return ()
+
+    def choose_paths(self, choices: Choices, runtime: Runtime, say: Callable[[str], None]) -> None:
+        """There is one way only."""
+
+    def facts(self, batch: int, touched: float, runtime: Runtime) -> list[str]:  # noqa: ARG002
+        """None beside the sizes."""
+        return []
+
+    def hints(self) -> list[str]:
+        """None beside a smaller rate."""
+        return []
+
+    def complete(self, model: Model, train: Ratings, held_out: Aligned | None) -> str | None:
+        """Carry the drift of items forward, and calibrate the intervals."""
+        if not isinstance(model, RidgeAutoencoder):
+            raise TypeError(f"a ridge autoencoder is completed here, not a {type(model).__name__}")
+        said = carry_forward(model, train, held_out, self.config)
+        calibrate(model, train, held_out)
+        return said
 
     # ------------------------------------------------------------------ batches
 

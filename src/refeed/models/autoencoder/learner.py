@@ -1,7 +1,7 @@
-"""What the loop trains: parameters, the examples they learn from, and how one batch moves them."""
+"""The paper's autoencoder in training."""
 
-from collections.abc import Collection
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Collection
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,73 +9,21 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from refeed import kernels
-from refeed.config import Config, RidgeConfig
-from refeed.factory import build_member
+from refeed.config import Config
 from refeed.models.autoencoder.dropout import Dropout
 from refeed.models.autoencoder.example import Example, corrupted, whole
 from refeed.models.autoencoder.network import Autoencoder
-from refeed.models.autoencoder.step import train_step
+from refeed.models.autoencoder.paths import choose_paths
+from refeed.models.autoencoder.step import takes_collapsed_path, train_step
 from refeed.models.interface import Model
-from refeed.models.ridge.learner import RidgeLearner
+from refeed.models.learner import Choices
 from refeed.models.share import Share
 from refeed.optim.optimizer import takes_sparse_path
+from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
 from refeed.runtime import Runtime
 
-__all__ = ["AutoencoderLearner", "Learner", "make_learner"]
-
-E = TypeVar("E")
-
-
-@runtime_checkable
-class Learner(Protocol[E]):
-    """One network in training. It is an `nn.Module`, too: its state is what a checkpoint holds."""
-
-    rows: Ratings
-    """What is trained on: a row is a user (of an item-based model: an item)."""
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """What the optimizer moves."""
-        ...
-
-    def sparse_matrices(self, touched: float) -> Collection[nn.Parameter]:
-        """Those parameters whose gradients are to be sparse.
-
-        Args:
-            touched: the share of the items that a batch touches.
-        """
-        ...
-
-    def example(self, place: tuple[int, int, int], users: Int64[np.ndarray, " users"], mine: slice) -> E:
-        """What a batch of users teaches.
-
-        Args:
-            place: seed, epoch and batch: all that is random follows from it, for any number of processes.
-            users: of the whole batch, rows of `rows`.
-            mine: which of them are this process's share.
-        """
-        ...
-
-    def step(
-        self,
-        share: Share[E],
-        optimizer: torch.optim.Optimizer,
-        generator: torch.Generator,
-        runtime: Runtime,
-    ) -> list[Float[Tensor, ""]]:
-        """Learn from a batch; the loss of every pass, the first being the mean squared error of its ratings.
-
-        Args:
-            share: the batch.
-            optimizer: of `parameter_groups`.
-            generator: seeded by the place, so that a resumed training goes on with the same numbers.
-            runtime: the processes that share the batch.
-        """
-        ...
-
-    def finished(self) -> Model:
-        """The model as it stands (an `nn.Module`, too)."""
-        ...
+__all__ = ["AutoencoderLearner"]
 
 
 class AutoencoderLearner(nn.Module):
@@ -148,26 +96,34 @@ class AutoencoderLearner(nn.Module):
         dropout = Dropout(self.model.config.dropout, generator, share.rows, share.total)
         return train_step(self.model, share.example, optimizer, self._config, dropout, runtime)
 
+    def choose_paths(self, choices: Choices, runtime: Runtime, say: Callable[[str], None]) -> None:
+        """The precision of products, and the path of re-feeds (`paths.py`)."""
+        choose_paths(self.model, self._config, choices, runtime, say)
+
+    def facts(self, batch: int, touched: float, runtime: Runtime) -> list[str]:
+        """Which way updates and re-feeds go, and why."""
+        facts = []
+        if self.model.sparse_gradients:
+            facts.append(f"sparse updates: a batch touches {touched:.1%} of the items")
+        if self._config.refeed:
+            facts.append(self._refeed_fact(len(range(batch)[runtime.share(batch)])))
+        return facts
+
+    def _refeed_fact(self, users: int) -> str:
+        path = "collapsed" if takes_collapsed_path(self.model, self._config, users) else "dense"
+        why = "the cheaper one" if self.model.linear_output else "as the output has an activation"
+        if self.model.collapse_from is not None:
+            why = f"collapsed is the cheaper one from {self.model.collapse_from:,} users on"
+        why = why if self._config.refeed_path == "auto" else "as set"
+        return f"re-feeds of {users:,} users: {path}, {why}"
+
+    def hints(self) -> list[str]:
+        """A scale on which the network trains more easily."""
+        return ["ratings on a smaller scale, or residuals (--set 'model.target=\"residual\"')"]
+
     def finished(self) -> Autoencoder:
         """The network itself."""
         return self.model
 
-
-def make_learner(
-    config: Config, train: Ratings, valid: Ratings | None, device: torch.device
-) -> AutoencoderLearner | RidgeLearner:
-    """A network at its start.
-
-    Args:
-        config: says which.
-        train: the training ratings.
-        valid: held-out ratings, on which a residual model's damping is chosen and a ridge's intervals rest.
-        device: where to train.
-    """
-    if isinstance(config.model, RidgeConfig):
-        return RidgeLearner(config, train, device, calibrated=valid is None)
-    model = build_member(config, n_users=train.n_users, n_items=train.n_items)
-    if not isinstance(model, Autoencoder):
-        raise TypeError(f"a model of kind {config.model.kind} is not trained in steps")
-    model.fit_biases(train, valid)
-    return AutoencoderLearner(model.to(device), config, train)
+    def complete(self, model: Model, train: Ratings, held_out: Aligned | None) -> None:
+        """Nothing is left to do."""

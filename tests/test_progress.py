@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from refeed.training.progress import Reporter, reporting
+from refeed.progress import Reporter, reporting
 
 METRICS: dict[str, int | float | None] = {
     "epoch": 1,
