@@ -48,7 +48,7 @@ def frame_arrays(
     user_ids: object = None,
     item_ids: object = None,
     titles: object = None,
-    missing: float | Iterable[float | int] = (),
+    missing: object = (),
     skip_bad: bool = False,
 ) -> tuple[Arrays, dict[str, str | int | float]]:
     """Read a table in memory as ratings.
@@ -270,7 +270,7 @@ def _time(column: str, kind: str) -> tuple[str, str, bool]:
 
 
 def _judge(
-    db: duckdb.DuckDBPyConnection, missing: float | Iterable[float | int], *, skip_bad: bool
+    db: duckdb.DuckDBPyConnection, missing: object, *, skip_bad: bool
 ) -> tuple[int, int, int]:
     """Leave out what is not rated, refuse bad rows; return how many rows were read, bad, and not rated."""
     unrated = _unrated(missing)
@@ -287,7 +287,7 @@ def _judge(
     return read, bad, not_rated
 
 
-def _unrated(missing: float | Iterable[float | int]) -> str:
+def _unrated(missing: object) -> str:
     codes = [missing] if isinstance(missing, int | float | np.number) else list(missing)
     try:
         numbers = [float(code) for code in codes]
