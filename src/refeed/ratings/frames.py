@@ -34,7 +34,7 @@ _SHOWN = 20
 _WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
 _WHOLE |= {f"U{name}" for name in _WHOLE}
 _FRACTIONAL = ("FLOAT", "DOUBLE", "DECIMAL")
-_TEXT = ("VARCHAR", "ENUM", "UUID")
+_TEXT = ("VARCHAR", "ENUM", "UUID", '"NULL"')
 _MOMENTS = ("TIMESTAMP", "DATE")
 _FRACTION = "is a fraction; ids are text or whole numbers"
 _LAST_MOMENT = 10**11
@@ -48,7 +48,7 @@ def frame_arrays(
     user_ids: object = None,
     item_ids: object = None,
     titles: object = None,
-    missing: float | Iterable[float] = (),
+    missing: object = (),
     skip_bad: bool = False,
 ) -> tuple[Arrays, dict[str, str | int | float]]:
     """Read a table in memory as ratings.
@@ -151,8 +151,8 @@ def _objects(column: NDArray[Any]) -> NDArray[np.object_]:
 
 @contextmanager
 def _database() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in memory, which knows nothing of the variables around it."""
-    with duckdb.connect(config={"python_enable_replacements": "false"}) as db:
+    """A database in memory."""
+    with duckdb.connect() as db:
         db.execute("SET TimeZone = 'UTC'")
         db.execute("SET enable_progress_bar = false")
         db.execute("""
@@ -264,13 +264,13 @@ def _time(column: str, kind: str) -> tuple[str, str, bool]:
         seconds = f"CASE WHEN isfinite({moment}) THEN epoch({moment}) END"
         late = f"CASE WHEN {seconds} > {_LAST_MOMENT} THEN 'the time ' || {column} || ' is out of range' END"
         return seconds, late, True
-    if not kind.startswith("VARCHAR"):
+    if not kind.startswith(_TEXT):
         raise DataError(f"the column {column} of times is of type {kind}; expected numbers, dates or text")
-    return f"coalesce({column}, '')", "NULL", False
+    return f"coalesce({column}::VARCHAR, '')", "NULL", False
 
 
 def _judge(
-    db: duckdb.DuckDBPyConnection, missing: float | Iterable[float], *, skip_bad: bool
+    db: duckdb.DuckDBPyConnection, missing: object, *, skip_bad: bool
 ) -> tuple[int, int, int]:
     """Leave out what is not rated, refuse bad rows; return how many rows were read, bad, and not rated."""
     unrated = _unrated(missing)
@@ -287,7 +287,7 @@ def _judge(
     return read, bad, not_rated
 
 
-def _unrated(missing: float | Iterable[float]) -> str:
+def _unrated(missing: object) -> str:
     codes = [missing] if isinstance(missing, int | float | np.number) else list(missing)
     try:
         numbers = [float(code) for code in codes]

@@ -3,6 +3,7 @@
 Nothing here imports pandas, polars, pyarrow or scipy: whoever hands over such a table has it.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from refeed.errors import DataError
 from refeed.ratings.cells import numpy_column, object_column
+from refeed.ratings.ids import id_text
 
 __all__ = ["Chunk", "Frame", "open_frame", "unreadable"]
 
@@ -151,7 +153,7 @@ def _ids_at(name: str, places: NDArray[Any], ids: Any, count: int) -> NDArray[An
     column = _as_column(name, ids)
     if len(column) != count:
         raise DataError(f"{name}: {len(column):,} ids for {count:,} rows or columns of the matrix")
-    if len(set(column.tolist())) < count:
+    if len(set(map(id_text, column.tolist()))) < count:
         raise DataError(f"{name}: an id is there twice; each must be there once")
     taken: NDArray[Any] = column[places]
     return taken
@@ -167,6 +169,9 @@ def _arrow_frame(data: Any) -> Frame:
     def chunks(fields: Mapping[str, int]) -> Iterator[Chunk]:
         # Other columns may be of types that DuckDB doesn't know.
         few = data.select([names[place] for place in dict.fromkeys(fields.values())])
+        if library == "polars":  # DuckDB can't read its columns of nothing
+            polars = sys.modules["polars"]
+            few = few.cast({polars.Null: polars.String})
         yield Chunk(_capsule(few), {name: names[place] for name, place in fields.items()})
 
     return Frame(kind, tuple(names), len(names), chunks)

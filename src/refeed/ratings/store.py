@@ -135,7 +135,7 @@ class Ratings:
         user_ids: object = None,
         item_ids: object = None,
         titles: object = None,
-        missing: float | Iterable[float] = (),
+        missing: object = (),
         skip_bad: bool = False,
     ) -> "Ratings":
         """Read a table in memory: the rows are checked and put together as `prepare` does it with a file.
