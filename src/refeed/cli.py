@@ -10,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
+from typer.core import TyperCommand
 
 from refeed.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
-    from refeed.evaluation.evaluate import Evaluation
+    from refeed.evaluation.evaluate import Comparison, Evaluation
+    from refeed.evaluation.ranking import RankingComparison, RankingEvaluation
     from refeed.inference.recommender import Recommendation
     from refeed.ratings.store import Ratings
 
@@ -152,16 +154,25 @@ def split(
     random: Annotated[
         float | None, typer.Option(help="Hold out this part of all ratings, at random.")
     ] = None,
+    users: Annotated[
+        float | None, typer.Option(help="Hold out this part of the users whole; part of each is given.")
+    ] = None,
+    given: Annotated[
+        float | None, typer.Option(help="With --users: the part of a history that is given. [default: 0.8]")
+    ] = None,
     valid: Annotated[float, typer.Option(help="Part of the held-out ratings that goes to validation.")] = 0.5,
     seed: Seed = 0,
 ) -> None:
     """Split ratings into train, validation and test.
 
-    Without --at, --last or --random the last tenth of all ratings by time is held out.
+    Without --at, --last, --random or --users the last tenth of all ratings by time is held out.
     """
     from refeed.ratings import split as splits
+    from refeed.ratings.split_users import split_users
 
-    _check_one(at=at, last=last, random=random)
+    _check_one(at=at, last=last, random=random, users=users)
+    if given is not None and users is None:
+        raise ConfigError("--given goes with --users PART, which holds users out whole; give it too")
     if at is None and (train_from or test_to):
         raise ConfigError(
             "--train-from and --test-to go with --at DATE, the first day of the test; give it too"
@@ -175,6 +186,8 @@ def split(
         parts = splits.split_last(ratings, last, valid=valid, seed=seed)
     elif random is not None:
         parts = splits.split_random(ratings, random, valid=valid, seed=seed)
+    elif users is not None:
+        parts = split_users(ratings, users, given=0.8 if given is None else given, valid=valid, seed=seed)
     else:
         parts = splits.split_by_time(ratings, valid=valid, seed=seed)
     splits.write_split(parts, out)
@@ -222,7 +235,18 @@ def train(
         fit(ratings, held_out, config, out, resume=resume, reporter=reporter)
 
 
-@app.command()
+class _SeveralLengths(TyperCommand):
+    """A command whose --k takes all the numbers that follow it, as in --k 10 20 100."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        spelled: list[str] = []
+        for word in args:
+            repeated = word.isdecimal() and len(spelled) > 1 and spelled[-2] in {"--k", "-k"}
+            spelled += ["--k", word] if repeated else [word]
+        return super().parse_args(ctx, spelled)
+
+
+@app.command(cls=_SeveralLengths)
 def evaluate(
     run: Run,
     test: Annotated[Path, typer.Argument(metavar="TEST", help="A store or a table.", show_default=False)],
@@ -230,16 +254,55 @@ def evaluate(
     against: Annotated[
         Path | None, typer.Option(metavar="OTHER", help="A model folder to compare with.")
     ] = None,
+    ranking: Annotated[
+        bool, typer.Option("--ranking", help="Measure lists instead: a full ranking of all unseen items.")
+    ] = False,
+    k: Annotated[
+        list[int] | None,
+        typer.Option("--k", "-k", help="With --ranking: lengths of the lists. [default: 10 20 100]"),
+    ] = None,
+    liked: Annotated[
+        float | None, typer.Option(help="With --ranking: relevant is what is rated so or higher, not all.")
+    ] = None,
+    seen: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="With --ranking: ratings that the model has seen beside its training's; repeatable."
+        ),
+    ] = None,
+    given: Annotated[
+        Path | None, typer.Option(help="With --ranking: what is known of people that training has not seen.")
+    ] = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a model's errors on held-out ratings, with their 95 % intervals."""
+    """Measure a model's errors on held-out ratings, or its lists, with their 95 % intervals."""
     from refeed.evaluation.evaluate import compare
+    from refeed.evaluation.ranking import compare_rankings
 
     ratings = _opened(test)
-    one = _evaluated(run, ratings, seed)
-    other = None if against is None else _evaluated(against, ratings, seed)
-    comparison = None if other is None else compare(one, other)
+    if not ranking and (k or liked is not None or seen or given is not None):
+        raise ConfigError(
+            "--k, --liked, --seen and --given go with --ranking; give it too, or leave them out"
+        )
+    one: Evaluation | RankingEvaluation
+    other: Evaluation | RankingEvaluation | None
+    comparison: Comparison | RankingComparison | None
+    if ranking:
+        options = _ListOptions(
+            k or [10, 20, 100],
+            liked,
+            [_opened(path) for path in seen or []],
+            None if given is None else _opened(given),
+            seed,
+        )
+        one = _evaluated_lists(run, ratings, options)
+        other = None if against is None else _evaluated_lists(against, ratings, options)
+        comparison = None if other is None else compare_rankings(one, other)
+    else:
+        one = _evaluated(run, ratings, seed)
+        other = None if against is None else _evaluated(against, ratings, seed)
+        comparison = None if other is None else compare(one, other)
     if as_json:
         _print_json(
             one.as_dict()
@@ -250,6 +313,22 @@ def evaluate(
         typer.echo(str(one))
     else:
         typer.echo(f"one: {run}\n{one}\n\nother: {against}\n{other}\n\n{comparison}")
+
+
+class _ListOptions(NamedTuple):
+    k: list[int]
+    liked: float | None
+    seen: "list[Ratings]"
+    given: "Ratings | None"
+    seed: int
+
+
+def _evaluated_lists(run: Path, test: "Ratings", options: _ListOptions) -> "RankingEvaluation":
+    from refeed.inference.list_evaluation import evaluate_lists
+    from refeed.inference.recommender import Recommender
+
+    ks, liked, seen, given, seed = options
+    return evaluate_lists(Recommender.load(run), test, ks=ks, liked=liked, seen=seen, given=given, seed=seed)
 
 
 def _evaluated(run: Path, test: "Ratings", seed: int) -> "Evaluation":

@@ -304,8 +304,8 @@ def _preamble(of: RankingEvaluation) -> list[str]:
     lines = [
         f"{of.users:,} users, {of.relevant:,} relevant items ({relevant})",
         f"{of.users_without:,} more users have no relevant item and were left out",
-        f"candidates: all {of.items:,} items but those that each user has been seen to take ({of.seen:,}",
-        f"pairs that the lists are made from{elsewhere}); no item is sampled, equal scores count in every order",
+        f"candidates: all {of.items:,} items but those that a user has been seen to take ({of.seen:,}",
+        f"pairs that the lists are made from{elsewhere}); nothing is sampled, and ties count in every order",
         f"{of.cold_pairs:,} held-out ratings were left out: their user or item has no rating in training",
         f"({of.cold_users:,} users, {of.cold_items:,} items)",
     ]

@@ -82,7 +82,10 @@ def supported_scores(
     """
     shares = torch.from_numpy(support / max(float(support.sum()), 1.0)).to(predictions)
     weights = torch.from_numpy(credibility(support, shrink)).to(predictions)
-    levels = (predictions @ shares)[:, None]
+    # A mean lies between the least and the greatest, but for rounding: by which a model that predicts the
+    # same for everything would rank by the weights.
+    lowest, highest = predictions.aminmax(dim=1, keepdim=True)
+    levels = (predictions @ shares)[:, None].clamp(lowest, highest)
     # As the weights are at most 1, the smaller of r̂ and level + (r̂ − level) · weight is the formula above,
     # in the fewest passes over users × items.
     scores = torch.lerp(levels, predictions, weights)
