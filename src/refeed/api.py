@@ -13,6 +13,7 @@ from refeed.progress import Reporter, logged
 from refeed.ratings.options import ReadOptions
 from refeed.ratings.read import open_ratings
 from refeed.ratings.split import Split, split_by_date, split_by_time, split_last, split_random
+from refeed.ratings.split_users import split_users
 from refeed.ratings.store import Ratings
 from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit as train_model
@@ -82,6 +83,8 @@ def split(
     random: float | None = None,
     at: int | str | None = None,
     time: float | None = None,
+    users: float | None = None,
+    given: float | None = None,
     train_from: int | str | None = None,
     test_to: int | str | None = None,
     valid: float = 0.5,
@@ -89,7 +92,8 @@ def split(
 ) -> Split:
     """Split ratings into train, validation and test: `train, valid, test = refeed.split(ratings, last=0.2)`.
 
-    One of `last`, `random`, `at` and `time` says what is held out; without any it is the last tenth by time.
+    One of `last`, `random`, `at`, `time` and `users` says what is held out; without any it is the last tenth
+    by time.
 
     Args:
         ratings: to be split.
@@ -97,6 +101,9 @@ def split(
         random: this part of all ratings, at random.
         at: what came from this day on: YYYY-MM-DD (UTC) or Unix seconds.
         time: the last part of all ratings by time.
+        users: this part of the users, whole (strong generalisation): the model knows nothing of them, a part
+            of each history is given to it then, and the rest is predicted.
+        given: with `users`: that part of a history; None: 0.8.
         train_from: with `at`: the first day of the training.
         test_to: with `at`: the last day of the test.
         valid: part of the held-out ratings that goes to validation; the rest is the test.
@@ -106,13 +113,13 @@ def split(
         ConfigError: several ways at once, or values out of range.
         DataError: no times where they are needed, or nothing is left in train or test.
     """
-    ratings, given = (
-        checked_ratings(ratings, "ratings"),
-        {"last": last, "random": random, "at": at, "time": time},
-    )
-    ways = [name for name, value in given.items() if value is not None]
+    ratings = checked_ratings(ratings, "ratings")
+    options = {"last": last, "random": random, "at": at, "time": time, "users": users}
+    ways = [name for name, value in options.items() if value is not None]
     if len(ways) > 1:
         raise ConfigError(f"{' and '.join(ways)} exclude each other; give one of them")
+    if given is not None and users is None:
+        raise ConfigError("given goes with users, the part of the users to hold out whole; give it too")
     if at is None and not (train_from is None and test_to is None):
         raise ConfigError("train_from and test_to go with at, the first day of the test; give it too")
     if at is not None:
@@ -121,6 +128,8 @@ def split(
         return split_last(ratings, last, valid=valid, seed=seed)
     if random is not None:
         return split_random(ratings, random, valid=valid, seed=seed)
+    if users is not None:
+        return split_users(ratings, users, given=0.8 if given is None else given, valid=valid, seed=seed)
     return split_by_time(ratings, 0.1 if time is None else time, valid=valid, seed=seed)
 
 

@@ -78,7 +78,10 @@ def supported_scores(
     """
     shares = (support / max(float(support.sum()), 1.0)).astype(predictions.dtype)
     weights = credibility(support, shrink).astype(predictions.dtype)
-    levels = (predictions @ shares)[..., None]
+    # A mean lies between the least and the greatest, but for rounding: by which a model that predicts the same
+    # for everything would rank by the weights.
+    lowest, highest = predictions.min(axis=-1), predictions.max(axis=-1)
+    levels = np.clip(predictions @ shares, lowest, highest)[..., None]
     # As the weights are at most 1, the smaller of r̂ and level + (r̂ − level) · weight is the formula above.
     scores: NDArray[np.floating] = np.minimum(levels + (predictions - levels) * weights, predictions)
     return scores

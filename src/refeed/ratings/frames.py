@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
@@ -269,9 +269,7 @@ def _time(column: str, kind: str) -> tuple[str, str, bool]:
     return f"coalesce({column}::VARCHAR, '')", "NULL", False
 
 
-def _judge(
-    db: duckdb.DuckDBPyConnection, missing: object, *, skip_bad: bool
-) -> tuple[int, int, int]:
+def _judge(db: duckdb.DuckDBPyConnection, missing: object, *, skip_bad: bool) -> tuple[int, int, int]:
     """Leave out what is not rated, refuse bad rows; return how many rows were read, bad, and not rated."""
     unrated = _unrated(missing)
     # What is left out is no fault; its cause only says that it is no rating.
@@ -287,7 +285,7 @@ def _judge(
     return read, bad, not_rated
 
 
-def _unrated(missing: object) -> str:
+def _unrated(missing: Any) -> str:
     codes = [missing] if isinstance(missing, int | float | np.number) else list(missing)
     try:
         numbers = [float(code) for code in codes]
