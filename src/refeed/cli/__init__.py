@@ -26,6 +26,7 @@ _VERBS: list[Callable[..., None]] = [
     data.prepare,
     data.split,
     training.train,
+    evaluation.evaluate,
     inference.predict,
     inference.recommend,
     inference.explain,
@@ -35,8 +36,7 @@ _VERBS: list[Callable[..., None]] = [
     reports.doctor,
 ]
 for _verb in _VERBS:
-    app.command()(_verb)
-app.command(cls=evaluation.SeveralLengths)(evaluation.evaluate)
+    app.command(cls=evaluation.SeveralLengths if _verb is evaluation.evaluate else None)(_verb)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refeed.cli.options import AsJson, Seed, opened, print_json
+from refeed.cli.options import AsJson, Seed, check_one, opened, print_json
+from refeed.errors import ConfigError
 
 if TYPE_CHECKING:
     pass
@@ -92,6 +93,13 @@ def split(
     from refeed import api
     from refeed.ratings.split import write_split
 
+    check_one(at=at, last=last, random=random, users=users)
+    if given is not None and users is None:
+        raise ConfigError("--given goes with --users PART, which holds users out whole; give it too")
+    if at is None and (train_from or test_to):
+        raise ConfigError(
+            "--train-from and --test-to go with --at DATE, the first day of the test; give it too"
+        )
     parts = api.split(
         opened(store),
         at=at,

@@ -107,7 +107,7 @@ def train_members(task: Task, resumed: Folder | None = None) -> tuple[Model, lis
     for number in range(place.member, task.config.members):
         member = _Member(task, members, number, place)
         whole = member.train(best, resumed)
-        members = [*members, member.best]
+        members = [*members, member.trained]
         place, best, resumed = Place(member=number + 1, metrics=member.place.metrics), None, None
     if whole is None:
         raise TypeError("a model has at least one member")
@@ -169,7 +169,7 @@ class _Member:
             self.config.train,
             self.learner.sparse_matrices(self.batches.touched),
         )
-        self.best: Model = self.learner.finished()
+        self.best: Model | None = None
 
     def train(self, best: Model | None, resumed: Folder | None) -> Model:
         """Train to the end; the whole model, this member and those before at their best epochs.
@@ -178,7 +178,7 @@ class _Member:
             best: of a training that goes on, the network of its best epoch so far.
             resumed: where its state is.
         """
-        task, self.best = self.task, best or self.best
+        task, self.best = self.task, best
         if resumed is not None and resumed.checkpoint.exists():
             self.place = load_checkpoint(resumed.checkpoint, self.learner, self.optimizer)
         self.learner.choose_paths(self.place.choices, task.runtime, task.reporter.say)
@@ -256,15 +256,16 @@ class _Member:
 
     def _complete(self) -> Model:
         """What can be done only once a network is trained; done anew where a training went on."""
-        task, best_is_last = self.task, self.place.best_epoch == self.place.epoch
-        last = self.learner.finished()
+        task, last = self.task, self.learner.finished()
+        best_is_last = self.place.best_epoch == self.place.epoch or self.best is None
         if best_is_last:
             self.best = last
         else:
             self.learner.complete(last, task.train, task.held_out)
             task.output.save("last", lambda: _weighed(task, [*self.before, last])[0])
-        completed = self.learner.complete(self.best, task.train, task.held_out)
-        whole, weighed = _weighed(task, [*self.before, self.best])
+        best = self.trained
+        completed = self.learner.complete(best, task.train, task.held_out)
+        whole, weighed = _weighed(task, [*self.before, best])
         task.output.save("model", lambda: whole)
         if best_is_last:
             task.output.repeat("model", "last")
@@ -272,6 +273,13 @@ class _Member:
             if said:
                 task.reporter.say(said)
         return whole
+
+    @property
+    def trained(self) -> Model:
+        """The network at its best epoch."""
+        if self.best is None:
+            raise TypeError("the network is not trained yet")
+        return self.best
 
     def _hints(self) -> list[str]:
         section = "train" if self.place.member < self.task.config.train.ensemble else "network_train"

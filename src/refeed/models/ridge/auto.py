@@ -111,6 +111,7 @@ def _sample(train: Ratings, held_out: Aligned) -> tuple[Ratings, Aligned]:
         held_out,
         users=users[held_out.users[known]],
         items=items[held_out.items[known]],
+        rows=held_out.rows[known],
         values=held_out.values[known],
         times=None if held_out.times is None else held_out.times[known],
     )
