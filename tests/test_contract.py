@@ -411,7 +411,9 @@ def test_an_explanation_adds_up_or_is_refused_by_name(recommender: Recommender) 
     for who in ("user 7", f"user {SILENT}", {"item 3": 4.0, "item 5": 1.0}, {}):
         explanation = recommender.explain(who, "item 9")
         rated = (
-            who if isinstance(who, dict) else recommender.histories.rows(recommender.known_users([who]))[1]
+            who
+            if isinstance(who, dict)
+            else recommender.histories.rows(recommender.people.positions([who]))[1]
         )
         assert len(explanation.parts) == len(rated)
         together = explanation.level + sum(part.adds for part in explanation.parts)

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import torch
 
 from refeed.baselines.bias import BiasModel
-from refeed.baselines.factors import FactorConfig, FactorModel
+from refeed.baselines.factors import FactorModel
 from refeed.baselines.mean import MeanModel
 from refeed.baselines.rrn import RrnModel
+from refeed.baselines.solution import FactorConfig
 from refeed.baselines.timesvdpp import TimeSvdppModel
 from refeed.config import AutoencoderConfig, BiasConfig, Config, MeanConfig, RidgeConfig
 from refeed.config.baselines import RrnConfig, TimeSvdppConfig

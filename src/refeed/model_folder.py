@@ -41,7 +41,7 @@ from refeed.model_header import (
     digest_weights,
 )
 from refeed.ratings.ids import Ids
-from refeed.ratings.store import Ratings
+from refeed.ratings.store import DataKind, Ratings
 
 __all__ = [
     "FORMAT",
@@ -114,7 +114,9 @@ def create_folder(run: Path, config: Config, train: Ratings) -> None:
         write_text(folder / "config.toml", config.to_toml())
 
 
-def binding(run: Path, config: Config, n_users: int, scale: tuple[float, float]) -> dict[str, str]:
+def binding(
+    run: Path, config: Config, n_users: int, scale: tuple[float, float], kind: DataKind = "ratings"
+) -> dict[str, str]:
     """What the header of weights says of the folder that they belong to; pass it to `save_weights`."""
     low, high = scale
     return {
@@ -123,6 +125,7 @@ def binding(run: Path, config: Config, n_users: int, scale: tuple[float, float])
         "catalogue": digest_file(run / "items.json"),
         "users": str(n_users),
         "scale": f"{low!r} {high!r}",
+        "kind": kind,
     }
 
 

@@ -1,5 +1,6 @@
 """What training says while it runs: a bar on a terminal, one plain line an epoch elsewhere."""
 
+import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-__all__ = ["Reporter", "reporting", "silent"]
+__all__ = ["Reporter", "logged", "reporting", "silent"]
+
+_LOGGER = logging.getLogger("refeed")
+_LOGGER.addHandler(logging.NullHandler())
 
 
 @runtime_checkable
@@ -51,6 +55,20 @@ class _Silent:
 
 
 silent: Reporter = _Silent()
+
+
+class _Logged(_Silent):
+    """Tells the logger `refeed`, at the level INFO."""
+
+    def say(self, line: str) -> None:
+        _LOGGER.info(line)
+
+    def end_epoch(self, metrics: Mapping[str, int | float | None]) -> None:
+        _LOGGER.info(_line(metrics))
+
+
+logged: Reporter = _Logged()
+"""For library use: nothing is printed unless the program asks, as by `logging.basicConfig(level="INFO")`."""
 
 
 class _Lines(_Silent):

@@ -26,7 +26,7 @@ from refeed.model_folder import (
     write_text,
 )
 from refeed.models.interface import Model
-from refeed.ratings.store import Ratings
+from refeed.ratings.store import DataKind, Ratings
 
 __all__ = ["TrainedModel"]
 
@@ -41,6 +41,7 @@ class TrainedModel:
         items: its items, by position.
         scale: the lowest and the highest training rating.
         n_users: how many users the training ratings had.
+        kind: whether these are ratings or interactions.
         histories: the training ratings, by which known users are known; None if they have been removed.
         metrics: the errors of every epoch.
         card: what this is, for people, where it was read from a folder.
@@ -52,6 +53,7 @@ class TrainedModel:
     scale: tuple[float, float]
     n_users: int
     histories: Ratings | None
+    kind: DataKind = "ratings"
     metrics: Sequence[Metrics] = field(default=(), repr=False)
     card: str = field(default="", repr=False)
 
@@ -66,7 +68,9 @@ class TrainedModel:
             metrics: the errors of every epoch.
         """
         model.eval()  # type: ignore[attr-defined]  # models are modules, too
-        return cls(config, model, Items.of(train), train.scale, train.n_users, train, tuple(metrics))
+        return cls(
+            config, model, Items.of(train), train.scale, train.n_users, train, train.kind, tuple(metrics)
+        )
 
     @classmethod
     def load(cls, run: Path | str, weights: Literal["model", "last"] = "model") -> "TrainedModel":
@@ -100,6 +104,7 @@ class TrainedModel:
             scale=(float(low), float(high)),
             n_users=int(header["users"]),
             histories=Ratings.load(run / "history") if (run / "history").exists() else None,
+            kind="interactions" if header.get("kind") == "interactions" else "ratings",
             metrics=tuple(read_metrics(run / "metrics.jsonl")),
             card=card.read_text(encoding="utf-8") if card.is_file() else "",
         )
@@ -118,7 +123,7 @@ class TrainedModel:
         with atomic_folder(path) as folder:
             write_items(folder, self.items)
             write_text(folder / "config.toml", self.config.to_toml())
-            bound_to = binding(folder, self.config, self.n_users, self.scale)
+            bound_to = binding(folder, self.config, self.n_users, self.scale, self.kind)
             weights = self.model.state_dict()  # type: ignore[attr-defined]  # models are modules, too
             save_weights(folder / "model.safetensors", weights, bound_to)
             shutil.copyfile(folder / "model.safetensors", folder / "last.safetensors")

@@ -20,8 +20,7 @@ def scores_of(
     predictions: NDArray[np.float64], support: NDArray[np.int64], shrink: float = 20.0
 ) -> NDArray[np.float64]:
     """The scores of one person, in double precision."""
-    scores = supported_scores(predictions, support, shrink).astype(np.float64)
-    return scores
+    return supported_scores(predictions, support, shrink).astype(np.float64)
 
 
 def test_half_of_a_value_counts_at_as_many_ratings_as_shrink() -> None:

@@ -141,7 +141,7 @@ def test_every_pair_is_written_and_unknown_ones_stay_empty(tmp_path: Path, suffi
         (None, "a", None),
         ("u1", "a", pytest.approx(model.predict("u1", "a"))),
     ]
-    assert (done.pairs, done.unknown_users, done.unknown_items, done.empty) == (7, 3, 2, 4)
+    assert (done.pairs, done.unknown_users, done.unknown_items, done.unknown) == (7, 3, 2, 4)
     assert done.examples[:2] == ("row 3: user 'nobody'", "row 4: user '1'")
     assert done.examples[-1] == "row 5: item ''"
 

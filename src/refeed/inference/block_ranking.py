@@ -18,7 +18,8 @@ def block_scores(
     """`supported_scores` of a block of users, in the fewest passes over users × items."""
     shares = torch.from_numpy(support / max(float(support.sum()), 1.0)).to(predictions)
     weights = torch.from_numpy(credibility(support, shrink)).to(predictions)
-    levels = (predictions @ shares)[:, None]
+    lowest, highest = predictions.aminmax(dim=1, keepdim=True)
+    levels = (predictions @ shares)[:, None].clamp(lowest, highest)
     scores = torch.lerp(levels, predictions, weights)
     return torch.minimum(scores, predictions, out=scores)
 

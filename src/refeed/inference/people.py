@@ -19,8 +19,8 @@ from refeed.trained_model import TrainedModel
 __all__ = ["People", "User", "is_id", "listed_users"]
 
 User = Any
-"""A user of the training ratings by raw id (text or a whole number), or anyone by their history: a mapping from
-items to ratings, (item, rating) pairs, items alone for interactions, a pandas Series, or a frame."""
+"""A user of the training ratings by raw id (text or a whole number), or anyone by their history: a mapping
+from items to ratings, (item, rating) pairs, items alone for interactions, a pandas Series, or a frame."""
 
 _Row = tuple[NDArray[np.int64], NDArray[np.float32]]
 
@@ -104,8 +104,8 @@ class People:
         by_item = model.axis == "item"
         why = 'is item-based (axis = "item")' if by_item else "has factors of its own for every user"
         raise UnknownIdError(
-            f"this {kind} model {why}: it knows the users of its training ratings only, by their raw ids; for "
-            "people given by their ratings train a user-based autoencoder"
+            f"this {kind} model {why}: it knows the users of its training ratings only, by their raw ids; "
+            "for people given by their ratings train a user-based autoencoder"
         )
 
     def _known_rows(self, ids: Sequence[Any]) -> list[_Row]:
@@ -125,7 +125,9 @@ class People:
                     "predicts ratings; give a rating for each, such as {'item': 4.5}"
                 )
             ratings = (1.0,) * len(history)
-        return checked_history(dict(zip(history.items, ratings, strict=True)), self.catalogue, self.trained.scale)
+        return checked_history(
+            dict(zip(history.items, ratings, strict=True)), self.catalogue, self.trained.scale
+        )
 
     def _gathered(self, rows: Sequence[_Row]) -> Ratings:
         return Ratings.from_arrays(

@@ -25,10 +25,10 @@ def check_list(k: int, shrink: float) -> None:
     Raises:
         ConfigError: k below 1, or a shrink that is negative or not finite.
     """
-    if k < 1:
-        raise ConfigError(f"k = {k}: a list has at least one item")
-    if not 0 <= shrink < float("inf"):
-        raise ConfigError(f"shrink = {shrink}: give a number of ratings, 0 or more")
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ConfigError(f"k = {k!r}: a list has at least one item; give a whole number, 1 or more")
+    if not (isinstance(shrink, int | float | np.number) and 0 <= shrink < float("inf")):
+        raise ConfigError(f"shrink = {shrink!r}: give a number of ratings, 0 or more")
 
 
 def credibility(support: NDArray[np.int64], shrink: float) -> NDArray[np.float64]:
@@ -78,7 +78,10 @@ def supported_scores(
     """
     shares = (support / max(float(support.sum()), 1.0)).astype(predictions.dtype)
     weights = credibility(support, shrink).astype(predictions.dtype)
-    levels = (predictions @ shares)[..., None]
+    # A mean lies between the least and the greatest, but for rounding: by which a model that predicts the same
+    # for everything would rank by the weights.
+    lowest, highest = predictions.min(axis=-1), predictions.max(axis=-1)
+    levels = np.clip(predictions @ shares, lowest, highest)[..., None]
     # As the weights are at most 1, the smaller of r̂ and level + (r̂ − level) · weight is the formula above.
     scores: NDArray[np.floating] = np.minimum(levels + (predictions - levels) * weights, predictions)
     return scores

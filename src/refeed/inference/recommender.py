@@ -1,10 +1,10 @@
 """Predictions and lists for one person or many, from a trained model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -17,16 +17,17 @@ from refeed.inference.explanation import Explanation, Part
 from refeed.inference.given import paired
 from refeed.inference.lines import Recommendation, SimilarItem
 from refeed.inference.lists import RecommendationList, RecommendationLists
-from refeed.inference.pairs import is_pairs, predict_table_of
+from refeed.inference.pairs import is_pairs, predict_pairs_table
 from refeed.inference.people import People, User, is_id, listed_users
 from refeed.inference.ranking import SHRINK, best, check_list, cosines, shrunk, supported_scores
 from refeed.models.cold import Cold
 from refeed.models.explaining import Explaining
 from refeed.models.intervals import Uncertain, interval
 from refeed.models.quantiles import error_deviation
-from refeed.ratings.frames import read_pairs
+from refeed.ratings.frames import Pairs, read_pairs
 from refeed.ratings.ids import Ids, id_text
 from refeed.ratings.store import Ratings
+from refeed.table import Table
 from refeed.trained_model import TrainedModel
 
 __all__ = ["Recommendation", "Recommender", "SimilarItem", "User"]
@@ -121,7 +122,7 @@ class Recommender:
             DataError: sequences of different lengths, or one item for a sequence of users.
         """
         if items is None and is_pairs(who):
-            return predict_table_of(self, read_pairs(who), cold=cold, clip=clip, coverage=interval)
+            return self._predict_table(read_pairs(who), cold, clip=clip, coverage=interval)
         users = listed_users(who)
         histories, rows = self.people.histories([who] if users is None else users)
         if items is None:
@@ -132,13 +133,15 @@ class Recommender:
         ratings = self.clipped(self.trained.model.predict(histories, rows, positions), clip=clip)
         return float(ratings[0]) if is_id(items) else ratings
 
-    @overload
-    def recommend(self, who: str | Mapping[Any, float], k: int = 10, **options: Any) -> RecommendationList: ...
-    @overload
-    def recommend(self, who: Sequence[User], k: int = 10, **options: Any) -> RecommendationLists: ...
+    def _predict_table(self, pairs: Pairs, cold: Cold, *, clip: bool, coverage: float | None) -> Table:
+        made = predict_pairs_table(
+            self.people, pairs.users.tolist(), pairs.items.tolist(), cold=cold, clip=clip, coverage=coverage
+        )
+        return made.table
+
     def recommend(
         self,
-        who: User | Sequence[User],
+        who: Any,
         k: int = 10,
         *,
         include_seen: bool = False,
@@ -146,7 +149,7 @@ class Recommender:
         exclude: Sequence[str] | None = None,
         shrink: float = SHRINK,
         cautious: float = 0.0,
-    ) -> RecommendationList | RecommendationLists:
+    ) -> Any:
         """The k best items for a user that they have not rated, best first; fewer if there are no more.
 
         An item that three people rated can't top the list on their word alone. With n the training ratings of
@@ -167,6 +170,9 @@ class Recommender:
             shrink: ratings at which half of an item's advantage counts; 0 ranks by the plain prediction.
             cautious: deviations of the prediction itself (not of the ratings around it) to take off before
                 ranking, at least 0: the less is known of the person as to an item, the lower it comes.
+
+        Returns:
+            A `RecommendationList`; for a sequence of users `RecommendationLists`, one each.
 
         Raises:
             ConfigError: k is no whole number from 1 on, or a negative shrink or caution.
@@ -266,7 +272,7 @@ class Recommender:
         return Explanation.of(self.item_ids[int(position)], self.catalogue.title(int(position)), level, parts)
 
     def intervals(
-        self, who: User | Sequence[User], items: str | Sequence[str], coverage: float, *, clip: bool = True
+        self, who: User | Sequence[User], items: Any, coverage: float, *, clip: bool = True
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Where a share of such ratings lies: the lower and the upper ends, `[pairs]` each.
 

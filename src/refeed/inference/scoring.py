@@ -20,9 +20,9 @@ from refeed.files import atomic_file
 from refeed.inference.block_ranking import best_of_each, block_scores
 from refeed.inference.ranking import SHRINK, check_list
 from refeed.inference.recommender import Recommender
-from refeed.inference.tables import writer
 from refeed.models.interface import predict_blocks
 from refeed.ratings.store import Ratings
+from refeed.table import writer
 
 __all__ = ["Lists", "Scored", "best_lists", "hide_seen", "rank", "score", "users_at_once"]
 
@@ -111,7 +111,7 @@ def score(
     options = writer(out)
     check_list(k, shrink)
     histories = recommender.histories
-    positions = np.arange(histories.n_users) if users is None else recommender.known_users(users)
+    positions = np.arange(histories.n_users) if users is None else recommender.people.positions(users)
     lists = best_lists(recommender, positions, k, include_seen=include_seen, shrink=shrink)
     lines, full = 0, 0
     with atomic_file(out) as beside, _scratch(out.parent) as db:

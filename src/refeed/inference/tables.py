@@ -1,29 +1,19 @@
 """What a person hands to a trained model: a few ratings by hand, a history table, pairs to predict."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from glob import has_magic
 from pathlib import Path
-from typing import Any
 
-import duckdb
-import numpy as np
-from jaxtyping import Float64, Int64
-
-from refeed.errors import DataError, RefeedError, printable
-from refeed.files import atomic_file
+from refeed.errors import DataError, RefeedError
+from refeed.inference.pairs import PredictedPairs, predict_pairs_table
 from refeed.inference.recommender import Recommender
+from refeed.models.cold import Cold
 from refeed.ratings.bad_rows import is_missing
 from refeed.ratings.file_cells import read_cells, read_lines
 from refeed.ratings.options import ReadOptions
+from refeed.table import writer
 
-__all__ = ["PredictedPairs", "parse_ratings", "predict_table", "read_history", "read_users", "writer"]
-
-_WRITERS = {
-    ".csv": "FORMAT csv, HEADER",
-    ".tsv": "FORMAT csv, HEADER, DELIMITER '\t'",
-    ".parquet": "FORMAT parquet",
-}
+__all__ = ["parse_ratings", "predict_table", "read_history", "read_users"]
 
 
 def parse_ratings(texts: Iterable[str]) -> dict[str, float]:
@@ -102,45 +92,12 @@ def read_users(path: Path, options: ReadOptions | None = None) -> list[str]:
     return list(dict.fromkeys(ids))
 
 
-@dataclass(frozen=True)
-class PredictedPairs:
-    """What `predict_table` did.
-
-    Args:
-        pairs: rows read and written.
-        unknown_users: those of them whose user the model doesn't know; their prediction is empty.
-        unknown_items: those whose item it doesn't know (some may count in both).
-        empty: rows without a prediction.
-        examples: some of the unknown ones, in words.
-        notes: what the user should know about how the pairs were read, a sentence each.
-    """
-
-    pairs: int
-    unknown_users: int
-    unknown_items: int
-    empty: int
-    examples: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        """The same for people."""
-        line = f"{self.pairs - self.empty:,} of {self.pairs:,} pairs predicted"
-        notes = "".join(f"\nnote: {note}" for note in self.notes)
-        if not self.empty:
-            return printable(line + notes)
-        return printable(
-            f"{line}; {self.empty:,} are left empty: the model doesn't know the user of "
-            f"{self.unknown_users:,} and the item of {self.unknown_items:,}, such as "
-            + "; ".join(self.examples)
-            + notes
-        )
-
-
 def predict_table(
     recommender: Recommender,
     pairs: Path,
     out: Path,
     *,
+    cold: Cold = "empty",
     clip: bool = True,
     interval: float | None = None,
     options: ReadOptions | None = None,
@@ -149,90 +106,29 @@ def predict_table(
 
     With `interval` there are two more columns, low and high.
 
-    A row whose user or item is unknown stays, with an empty prediction, and is counted.
-
     Args:
         recommender: the model.
         pairs: a table with the columns user and item, in whatever shape `prepare` reads; items by id or title.
             Without a header these are the first two columns.
-        out: where to write; .csv, .tsv or .parquet. Whole or absent; a file there is replaced.
+        out: where to write; .csv, .tsv or .parquet, atomically. A file there is replaced.
+        cold: what to do with a row whose user or item is unknown (`models/cold.py`); all are counted.
         clip: keep within the scale of the training ratings.
         interval: the share of ratings that is to lie between low and high, from 0.01 to 0.99; None: no such.
         options: how to read the pairs.
 
     Raises:
         DataError: no such table, a missing column, rows that can't be read, or another suffix.
-        UnknownIdError: the histories of the training users have been removed from the model.
+        UnknownIdError: rows are unknown and `cold` is "error"; the histories have been removed.
         ConfigError: another interval.
         ModelError: an interval, of a kind of model that does not know how sure it is.
     """
-    write_options = writer(out)
-    known_users = recommender.histories.user_ids
+    writer(out)
     table = read_cells(pairs, ("user", "item"), options)
-    rows = table.rows
-    users = known_users.positions(user for user, _ in rows)
-    items = recommender.catalogue.known_positions(item for _, item in rows)
-    known = np.flatnonzero((users >= 0) & (items >= 0)).tolist()
-    names = ("prediction",) if interval is None else ("prediction", "low", "high")
-    columns = {name: np.full(len(rows), np.nan) for name in names}
-    if known:
-        who, what = [rows[at][0] for at in known], [rows[at][1] for at in known]
-        columns["prediction"][known] = recommender.predict(who, what, clip=clip)
-        if interval is not None:
-            ends = recommender.intervals(who, what, interval, clip=clip)
-            columns["low"][known], columns["high"][known] = ends
-    _write(out, write_options, rows, columns)
-    return PredictedPairs(
-        pairs=len(rows),
-        unknown_users=int(np.count_nonzero(users < 0)),
-        unknown_items=int(np.count_nonzero(items < 0)),
-        empty=len(rows) - len(known),
-        examples=_examples(rows, users, items),
-        notes=table.notes,
-    )
-
-
-def _examples(
-    rows: list[tuple[str, ...]], users: Int64[np.ndarray, " rows"], items: Int64[np.ndarray, " rows"]
-) -> tuple[str, ...]:
-    at_users, at_items = np.flatnonzero(users < 0)[:5].tolist(), np.flatnonzero(items < 0)[:5].tolist()
-    return (
-        *(f"row {at + 1}: user {rows[at][0]!r}" for at in at_users),
-        *(f"row {at + 1}: item {rows[at][1]!r}" for at in at_items),
-    )
-
-
-def _write(
-    out: Path,
-    options: str,
-    rows: list[tuple[str, ...]],
-    numbers: Mapping[str, Float64[np.ndarray, " rows"]],
-) -> None:
-    columns: dict[str, np.ndarray[tuple[int], np.dtype[Any]]] = dict(numbers)
-    for at, name in enumerate(("user", "item")):
-        columns[name] = np.empty(len(rows), dtype=np.object_)
-        columns[name][:] = [row[at] for row in rows]
-    filled = ", ".join(f"CASE WHEN NOT isnan({name}) THEN {name} END AS {name}" for name in numbers)
-    with atomic_file(out) as beside, duckdb.connect() as db:
-        db.register("predicted", columns)
-        written = db.execute(f"""
-            COPY (SELECT nullif("user", '') AS "user", nullif(item, '') AS item, {filled} FROM predicted)
-            TO '{str(beside).replace("'", "''")}' ({options})
-        """).fetchall()[0][0]
-        if written != len(rows):
-            raise RefeedError(
-                f"{len(rows)} pairs were read, but {written} written; this is a fault of refeed's"
-            )
-
-
-def writer(out: Path) -> str:
-    """How DuckDB's COPY writes a table to this name, by its suffix.
-
-    Raises:
-        DataError: another suffix than .csv, .tsv and .parquet, or a folder.
-    """
-    if out.suffix not in _WRITERS:
-        raise DataError(f"{out}: predictions are written as one of {', '.join(_WRITERS)}; choose such a name")
-    if out.is_dir():
-        raise DataError(f"{out} is a folder; give the name of a file")
-    return _WRITERS[out.suffix]
+    users, items = ([row[column] for row in table.rows] for column in (0, 1))
+    made = predict_pairs_table(recommender.people, users, items, cold=cold, clip=clip, coverage=interval)
+    if len(made.table) != len(table.rows):
+        raise RefeedError(
+            f"{len(table.rows)} pairs were read, but {len(made.table)} predicted; this is a fault of refeed's"
+        )
+    made.table.save(out)
+    return made.with_notes(table.notes)

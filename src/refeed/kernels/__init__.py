@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
-__all__ = ["by_item", "dots", "kernels", "serves", "sums", "update"]
+__all__ = ["by_item", "described", "dots", "kernels", "serves", "sums", "update"]
 
 _POINTER, _LENGTH, _COUNT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 _NAMES = {torch.float32: "float32", torch.float64: "float64"}
@@ -32,6 +32,15 @@ def kernels() -> ctypes.CDLL | None:
         except OSError:  # built for another platform
             continue
     return None
+
+
+def described() -> str:
+    """How the kernels run here, in words."""
+    if kernels() is None:
+        return "absent (no C compiler when refeed was installed); PyTorch's own operations serve, more slowly"
+    if _parallel() is None:
+        return "compiled, but one thread each: this PyTorch brings no OpenMP runtime (libgomp) to share"
+    return "compiled, with the threads of PyTorch's OpenMP runtime"
 
 
 def serves(*tensors: Tensor) -> bool:
@@ -116,8 +125,10 @@ def update(
 
 
 def _candidates() -> Iterator[Path]:
-    suffix = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
-    yield Path(__file__).with_name(f"_native{suffix}")
+    here = Path(__file__)
+    yield here.with_name("_native.so")
+    # As it was named before it was a plain library.
+    yield here.with_name(f"_native{sysconfig.get_config_var('EXT_SUFFIX')}")
 
 
 def _declared(library: ctypes.CDLL) -> ctypes.CDLL:

@@ -11,8 +11,8 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
 from io import BufferedIOBase
+from pathlib import Path, PurePosixPath
 
 from refeed.errors import DataError
 

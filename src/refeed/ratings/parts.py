@@ -11,7 +11,7 @@ __all__ = ["Parts", "find_parts"]
 
 # Spark's and Hadoop's, Dask's, DuckDB's and Polars', BigQuery's.
 _PART = re.compile(
-    r"part[-_.]?[0-9]+.*|[0-9]+[.]part|data_[0-9]+[.].*|[0-9]{8,}[.].*|.*-[0-9]{12}([.].*)?", re.I
+    r"part[-_.]?[0-9]+.*|[0-9]+[.]part|data_[0-9]+[.].*|[0-9]{8,}[.].*|.*-[0-9]{12}([.].*)?", re.IGNORECASE
 )
 _MARK = "_SUCCESS"
 

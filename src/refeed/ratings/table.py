@@ -5,7 +5,6 @@ own type, and a spotless file is never copied. All else goes through Python, rec
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 

@@ -11,7 +11,7 @@ from refeed.factory import build_model
 from refeed.models.interface import Model
 from refeed.models.ridge.auto import resolve_auto
 from refeed.optim.optimizer import make_optimizer
-from refeed.progress import Reporter, silent
+from refeed.progress import Reporter, logged, silent
 from refeed.ratings.pairs import Aligned, align_to
 from refeed.ratings.store import Ratings
 from refeed.runtime import Runtime, running
@@ -34,7 +34,7 @@ def fit(
     out: Path | None = None,
     *,
     resume: bool = False,
-    reporter: Reporter = silent,
+    reporter: Reporter = logged,
 ) -> TrainedModel:
     """Train a model, and write its folder if one is given.
 
@@ -49,7 +49,7 @@ def fit(
         out: the folder to write; None: the model is in memory alone.
         resume: go on with the training in `out`, if one has begun there; the result is that of a training
             that never stopped.
-        reporter: hears about the progress.
+        reporter: hears about the progress; by default the logger `refeed`.
 
     Returns:
         The model of the best epoch, the same with and without a folder.

@@ -111,7 +111,7 @@ class Folder:
             create_folder(self.path, config, train)
         self._runtime.wait()
         self._config, self._train = config, train
-        self._binding = binding(self.path, config, train.n_users, train.scale)
+        self._binding = binding(self.path, config, train.n_users, train.scale, train.kind)
 
     def save(self, name: str, whole: Callable[[], Model]) -> None:
         """Write weights, bound to this folder."""
