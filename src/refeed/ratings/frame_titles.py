@@ -36,14 +36,16 @@ def load_given_titles(db: duckdb.DuckDBPyConnection, titles: object) -> str | No
         return load_titles(db, Path(titles))
     frame = open_frame(_as_columns(titles))
     places = resolve(frame.names, frame.width, {}, where="titles", fields=TITLE_FIELDS)
-    db.execute("CREATE TABLE item_titles (item VARCHAR, title VARCHAR)")
+    db.execute("CREATE TABLE given_titles (item VARCHAR, title VARCHAR, problem VARCHAR)")
     for chunk in frame.chunks(places):
         with registered(db, chunk, frame.kind) as types:
             item, problem = id_cell("item", *types["item"])
-            (wrong,) = db.execute(f"SELECT any_value({problem}) FROM chunk").fetchall()[0]
-            if wrong:
-                raise DataError(f"titles: {wrong}")
-            db.execute(f"INSERT INTO item_titles SELECT {item}, {types['title'][0]}::VARCHAR FROM chunk")
+            title = f"{types['title'][0]}::VARCHAR"
+            db.execute(f"INSERT INTO given_titles SELECT {item}, {title}, {problem} FROM chunk")
+    (wrong,) = db.execute("SELECT any_value(problem) FROM given_titles").fetchall()[0]
+    if wrong:
+        raise DataError(f"titles: {wrong}")
+    db.execute("CREATE VIEW item_titles AS SELECT item, title FROM given_titles")
     return "item_titles"
 
 
