@@ -77,7 +77,7 @@ def open(store: _Path) -> Ratings:  # noqa: A001 - refeed.open, as gzip.open
 
 
 def split(
-    ratings: Ratings,
+    ratings: Any,
     *,
     last: float | None = None,
     random: float | None = None,
@@ -134,8 +134,8 @@ def split(
 
 
 def fit(
-    train: Ratings,
-    valid: Ratings | None = None,
+    train: Any,
+    valid: Any = None,
     *,
     recipe: str | PathLike[str] | Config = "default",
     out: _Path | None = None,

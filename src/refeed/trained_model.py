@@ -57,6 +57,13 @@ class TrainedModel:
     metrics: Sequence[Metrics] = field(default=(), repr=False)
     card: str = field(default="", repr=False)
 
+    def __repr__(self) -> str:
+        known = "with" if self.histories is not None else "without"
+        return (
+            f"TrainedModel: {self.config.model.kind}, {len(self.items.ids):,} items, {self.n_users:,} users "
+            f"({known} their histories), {self.kind} from {self.scale[0]:g} to {self.scale[1]:g}"
+        )
+
     @classmethod
     def of(cls, config: Config, model: Model, train: Ratings, metrics: Sequence[Metrics]) -> "TrainedModel":
         """What a training has made of ratings.

@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int64
 from refeed.errors import ConfigError, DataError, ModelError
 from refeed.evaluation.metrics import UserErrors, clipped, user_errors
 from refeed.evaluation.significance import Difference, Estimate, paired, pooled
-from refeed.models.cold import Cold, check_cold, predict_any
+from refeed.models.cold import check_cold, predict_any
 from refeed.models.interface import Model
 from refeed.ratings.ids import Ids
 from refeed.ratings.pairs import Aligned, align_all, align_to
@@ -67,7 +67,7 @@ class Evaluation:
     ratings: int
     users: int
     cold_ratings: int
-    cold: Cold
+    cold: str
     cold_users: int
     cold_items: int
     scale: tuple[float, float]
@@ -141,7 +141,7 @@ def evaluate(
     test: Ratings,
     *,
     scale: tuple[float, float],
-    cold: Cold = "empty",
+    cold: str = "empty",
     seed: int = 0,
     resamples: int = 1000,
 ) -> Evaluation:
@@ -224,7 +224,7 @@ def compare(one: Evaluation, other: Evaluation) -> Comparison:
     return Comparison(rmse, mae, rmse_clipped, mae_clipped, ratings=one.ratings, users=one.users)
 
 
-def _warm(histories: Ratings, test: Ratings, cold: Cold) -> Aligned:
+def _warm(histories: Ratings, test: Ratings, cold: str) -> Aligned:
     if not len(test):
         raise DataError("there is no held-out rating to evaluate on; the test set is empty")
     pairs = align_to(test, histories)

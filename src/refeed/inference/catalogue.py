@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ class Catalogue:
         """The title of the item at a position, None where unknown."""
         return (self.titles[position] or None) if self.titles else None
 
-    def positions(self, names: Iterable[str | int]) -> NDArray[np.int64]:
+    def positions(self, names: Iterable[Any]) -> NDArray[np.int64]:
         """The positions of items given by raw id or, failing that, by their whole title in any case.
 
         Whole numbers are raw ids.
@@ -48,7 +49,7 @@ class Catalogue:
             raise UnknownIdError(self._complaint(unknown))
         return positions
 
-    def known_positions(self, names: Iterable[str | int]) -> NDArray[np.int64]:
+    def known_positions(self, names: Iterable[Any]) -> NDArray[np.int64]:
         """As `positions`, with −1 where `positions` would raise."""
         names = list(names)
         positions = self.ids.positions(names)

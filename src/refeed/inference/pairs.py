@@ -9,7 +9,7 @@ from jaxtyping import Float64, Int64
 
 from refeed.errors import ModelError, UnknownIdError, printable
 from refeed.inference.people import People
-from refeed.models.cold import Cold, check_cold, predict_any
+from refeed.models.cold import check_cold, predict_any
 from refeed.models.intervals import Uncertain, interval
 from refeed.table import Table
 
@@ -38,7 +38,7 @@ class PredictedPairs:
     unknown_users: int
     unknown_items: int
     unknown: int
-    cold: Cold
+    cold: str
     examples: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
@@ -77,7 +77,7 @@ def predict_pairs_table(
     users: Sequence[Any],
     items: Sequence[Any],
     *,
-    cold: Cold,
+    cold: str,
     clip: bool = True,
     coverage: float | None = None,
 ) -> PredictedPairs:

@@ -1,5 +1,7 @@
 """From predictions to a list that makes sense: the rules of lists, on numpy alone, for every runtime."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +21,7 @@ SHRINK = 20.0
 """How many ratings an item needs for half of its advantage to count."""
 
 
-def check_list(k: int, shrink: float) -> None:
+def check_list(k: Any, shrink: Any) -> None:
     """Refuse a list of nothing.
 
     Raises:
@@ -78,8 +80,8 @@ def supported_scores(
     """
     shares = (support / max(float(support.sum()), 1.0)).astype(predictions.dtype)
     weights = credibility(support, shrink).astype(predictions.dtype)
-    # A mean lies between the least and the greatest, but for rounding: by which a model that predicts the same
-    # for everything would rank by the weights.
+    # A mean lies between the least and the greatest, but for rounding: by which a model that predicts the
+    # same for everything would rank by the weights.
     lowest, highest = predictions.min(axis=-1), predictions.max(axis=-1)
     levels = np.clip(predictions @ shares, lowest, highest)[..., None]
     # As the weights are at most 1, the smaller of r̂ and level + (r̂ − level) · weight is the formula above.

@@ -20,7 +20,6 @@ from refeed.inference.lists import RecommendationList, RecommendationLists
 from refeed.inference.pairs import is_pairs, predict_pairs_table
 from refeed.inference.people import People, User, is_id, listed_users
 from refeed.inference.ranking import SHRINK, best, check_list, cosines, shrunk, supported_scores
-from refeed.models.cold import Cold
 from refeed.models.explaining import Explaining
 from refeed.models.intervals import Uncertain, interval
 from refeed.models.quantiles import error_deviation
@@ -65,6 +64,9 @@ class Recommender:
         """
         return cls(TrainedModel.load(Path(run)))
 
+    def __repr__(self) -> str:
+        return f"Recommender of {self.trained!r}"
+
     @property
     def item_ids(self) -> Ids:
         """Raw ids of all items, in the order of `predict(user)`."""
@@ -90,7 +92,7 @@ class Recommender:
         who: Any,
         items: Any = None,
         *,
-        cold: Cold = "error",
+        cold: str = "error",
         clip: bool = True,
         interval: float | None = None,
     ) -> Any:
@@ -133,7 +135,7 @@ class Recommender:
         ratings = self.clipped(self.trained.model.predict(histories, rows, positions), clip=clip)
         return float(ratings[0]) if is_id(items) else ratings
 
-    def _predict_table(self, pairs: Pairs, cold: Cold, *, clip: bool, coverage: float | None) -> Table:
+    def _predict_table(self, pairs: Pairs, cold: str, *, clip: bool, coverage: float | None) -> Table:
         made = predict_pairs_table(
             self.people, pairs.users.tolist(), pairs.items.tolist(), cold=cold, clip=clip, coverage=coverage
         )
@@ -142,7 +144,7 @@ class Recommender:
     def recommend(
         self,
         who: Any,
-        k: int = 10,
+        k: Any = 10,
         *,
         include_seen: bool = False,
         only: Sequence[str] | None = None,
@@ -219,7 +221,7 @@ class Recommender:
             ]
         )
 
-    def evaluate(self, test: object, *, cold: Cold = "empty", seed: int = 0) -> Evaluation:
+    def evaluate(self, test: object, *, cold: str = "empty", seed: int = 0) -> Evaluation:
         """Measure the errors on held-out ratings, as `refeed evaluate` does.
 
         Args:

@@ -63,7 +63,7 @@ def align_to(held_out: Ratings, training: Ratings) -> Aligned:
 
 
 def align_all(held_out: Ratings, training: Ratings) -> Aligned:
-    """As `align_to`, but all pairs stay: an unknown user or item is at position −1; they are counted all the same."""
+    """As `align_to`, but all pairs stay, and are counted: an unknown user or item is at position −1."""
     return _aligned(held_out, *_known(held_out, training), keep=True)
 
 
