@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from refeed.errors import DataError
 from refeed.ratings.build import write_store
 from refeed.ratings.ids import Ids, id_text
+from refeed.ratings.read import open_ratings, prepare
 from refeed.ratings.store import Ratings, is_store
 
 
@@ -151,12 +152,16 @@ def test_a_path_as_text_is_a_path(tmp_path: Path) -> None:
 
     assert is_store(str(tmp_path / "st"))
     assert len(Ratings.load(str(tmp_path / "st"))) == 3
+    (tmp_path / "r.csv").write_text("user,item,rating\nu,a,3\nu,b,4\n")
+    assert prepare(str(tmp_path / "r.csv"), str(tmp_path / "prepared")).ratings == 2
+    assert len(open_ratings(str(tmp_path / "r.csv"))) == 2
 
 
 def test_wrong_types_end_in_errors_of_ours() -> None:
     # In a process of its own: here the types are checked at run time, and beartype would be first.
     program = """
 from refeed.errors import UserError
+from refeed.ratings.read import open_ratings, prepare
 from refeed.ratings.store import Ratings
 for wrong in (
     lambda: Ratings.load(3),

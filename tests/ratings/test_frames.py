@@ -202,9 +202,9 @@ def test_usual_names_are_recognised() -> None:
 
 def test_a_missing_column_is_named_with_the_columns_that_are_there() -> None:
     with pytest.raises(
-        DataError, match=r"no column for the rating; the table has 'user', 'item'\. .* user=…"
+        DataError, match=r"no column for the item; the table has 'user', 'rating'\. .* user=…"
     ):
-        Ratings.from_frame(pl.DataFrame({"user": [1], "item": [1]}))
+        Ratings.from_frame(pl.DataFrame({"user": [1], "rating": [1]}))
     with pytest.raises(DataError, match="there is no column 'x' for the user"):
         Ratings.from_frame(pl.DataFrame({"user": [1], "item": [1], "rating": [1]}), user="x")
 
@@ -324,7 +324,7 @@ def test_codes_that_mean_not_rated_are_left_out_and_counted() -> None:
     ratings = Ratings.from_frame(rows, missing=[-1, 99, float("nan")])
 
     assert content(ratings)[:5] == (["u"], ["a"], [0, 1], [0], [3.0])
-    assert (ratings.source["not rated"], ratings.source["bad"]) == (3, 0)
+    assert (ratings.source["missing"], ratings.source["bad"]) == (3, 0)
     assert len(Ratings.from_frame(rows[:2], missing=-1)) == 1
 
 
@@ -477,3 +477,46 @@ def test_what_a_frame_gave_is_saved_and_loaded(tmp_path: Path) -> None:
 
     assert content(Ratings.load(tmp_path / "store")) == content(ratings)
     assert Ratings.load(tmp_path / "store").source == ratings.source
+
+
+def test_a_table_without_a_rating_holds_interactions_which_are_added_up() -> None:
+    frame = pl.DataFrame({"user": [1, 1, 2], "item": ["a", "a", "b"], "timestamp": [5, 9, 7]})
+
+    ratings = Ratings.from_frame(frame)
+
+    assert ratings.kind == "interactions"
+    assert content(ratings)[:6] == (["1", "2"], ["a", "b"], [0, 1, 2], [0, 1], [2.0, 1.0], [9, 7])
+    assert ratings.source["duplicates"] == 1
+    in_order = Ratings.from_frame([(1, "a", 1_600_000_000), (2, "b", 1_600_000_001)])
+    assert (in_order.kind, in_order.times is None) == ("interactions", False)
+    assert Ratings.from_frame([(1, "a"), (2, "b")]).kind == "interactions"
+
+
+def test_counts_are_interactions() -> None:
+    frame = pd.DataFrame({"user": [1, 1], "item": ["a", "a"], "listened": [3, 4]})
+
+    assert Ratings.from_frame(frame, count="listened").values.tolist() == [7.0]
+    with pytest.raises(DataError, match="the count is not positive: '0'"):
+        Ratings.from_frame(frame.assign(listened=[0, 1]), count="listened")
+
+
+def test_a_column_that_could_be_the_rating_is_asked_for() -> None:
+    frame = pl.DataFrame({"user": [1], "item": ["a"], "liking": [3]})
+
+    with pytest.raises(
+        DataError, match=r"no column for the rating; .* such as rating=liking or count=liking"
+    ):
+        Ratings.from_frame(frame)
+    assert Ratings.from_frame(frame, rating="liking").kind == "ratings"
+    assert Ratings.from_frame(frame, rating="none").kind == "interactions"
+
+
+def test_ratings_that_are_all_equal_are_interactions_unless_they_are_named() -> None:
+    rows = [("u", "a", 5.0), ("u", "b", 5.0)]
+
+    assert (Ratings.from_frame(rows).kind, Ratings.from_frame(rows).values.tolist()) == (
+        "interactions",
+        [1.0, 1.0],
+    )
+    assert Ratings.from_frame(rows, kind="ratings").values.tolist() == [5.0, 5.0]
+    assert Ratings.from_frame(rows, user=0, item=1, rating=2).values.tolist() == [5.0, 5.0]

@@ -1,13 +1,10 @@
 """From a table in memory, of any library, to ratings or pairs: checked as `prepare` does, and no folder."""
 
 import logging
-import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 import numpy as np
@@ -15,30 +12,20 @@ from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 
 from refeed.errors import DataError
-from refeed.ratings.bad_rows import checked
-from refeed.ratings.build import Arrays, build_arrays
-from refeed.ratings.columns import RATING_FIELDS, TITLE_FIELDS, resolve
-from refeed.ratings.in_memory import Chunk, Frame, open_frame, unreadable
-from refeed.ratings.titles import load_titles
+from refeed.ratings.bad_rows import NOT_RATED, checked
+from refeed.ratings.build import Arrays, Counts, build_arrays
+from refeed.ratings.columns import RATING_FIELDS, Chosen, Kind, Sample, choose
+from refeed.ratings.frame_sql import FRACTION, raw_rows, registered
+from refeed.ratings.frame_titles import load_given_titles
+from refeed.ratings.in_memory import Frame, open_frame
 
 __all__ = ["Column", "Pairs", "frame_arrays", "read_pairs"]
 
 Column = str | int
 """A column by its name; by its place, counted from 0, where columns have no names."""
 
-_Types = Mapping[str, tuple[str, str]]
-"""Field → a column's quoted name, and its type in DuckDB."""
-
 _log = logging.getLogger("refeed")
 _SHOWN = 20
-_WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
-_WHOLE |= {f"U{name}" for name in _WHOLE}
-_FRACTIONAL = ("FLOAT", "DOUBLE", "DECIMAL")
-_TEXT = ("VARCHAR", "ENUM", "UUID", '"NULL"')
-_MOMENTS = ("TIMESTAMP", "DATE")
-_FRACTION = "is a fraction; ids are text or whole numbers"
-_LAST_MOMENT = 10**11
-"""Unix seconds; what is beyond would be taken for milliseconds."""
 
 
 def frame_arrays(
@@ -50,8 +37,9 @@ def frame_arrays(
     titles: object = None,
     missing: object = (),
     skip_bad: bool = False,
-) -> tuple[Arrays, dict[str, str | int | float]]:
-    """Read a table in memory as ratings.
+    kind: Kind = "auto",
+) -> tuple[Arrays, Counts, dict[str, str | int | float]]:
+    """Read a table in memory as ratings or interactions.
 
     Args:
         data: the table, as `Ratings.from_frame` takes it.
@@ -59,32 +47,48 @@ def frame_arrays(
         user_ids: of a sparse matrix.
         item_ids: likewise.
         titles: likewise.
-        missing: ratings that mean "not rated"; NaN is a missing one.
+        missing: a rating that means "not rated", or several; NaN is a missing one.
         skip_bad: leave bad rows out.
+        kind: what the rows are; "auto" looks.
 
     Returns:
-        The ratings, and what was done to them.
+        The ratings, their counts, and what was done to them.
 
     Raises:
         DataError: it is no table, its columns can't be told, or rows are bad.
     """
+    if kind not in get_args(Kind):
+        raise DataError(f"the kind {kind!r} is not known; give auto, ratings or interactions")
+    frame = open_frame(data, user_ids=user_ids, item_ids=item_ids)
+    chosen = _chosen(frame, given, RATING_FIELDS, kind)
+    valued = "rating" in chosen.fields
     with _database() as db:
-        frame = open_frame(data, user_ids=user_ids, item_ids=item_ids)
-        kind, times_read_as_milliseconds = _load(db, frame, given, RATING_FIELDS)
-        read, bad, unrated = _judge(db, missing, skip_bad=skip_bad)
+        _load(db, frame, chosen, _codes(missing))
+        read, bad, unrated = _judge(db, skip_bad=skip_bad)
         if bad + unrated == read:
-            raise DataError(f"the {kind} has {read:,} rows, and none is a rating")
+            raise DataError(f"the {frame.kind} has {read:,} rows, and none is a rating")
         db.execute(
             'CREATE VIEW good_rows AS SELECT "user", item, rating, time, rowid AS line FROM frame_rows '
             "WHERE cause IS NULL"
         )
-        arrays, counts = build_arrays(db, "good_rows", titles=_load_titles(db, titles))
-    source: dict[str, str | int | float] = {"sources": "memory", "format": kind, "bad": bad}
-    if unrated:
-        source["not rated"] = unrated
-    source["duplicates"] = counts.duplicates
-    _report(kind, read, source, milliseconds=times_read_as_milliseconds)
-    return arrays, source
+        arrays, counts = build_arrays(
+            db,
+            "good_rows",
+            titles=load_given_titles(db, titles),
+            kind="ratings" if valued else "interactions",
+            certain=not valued or given.get("rating") is not None or kind != "auto",
+        )
+        notes = _notes(db, chosen, counts, valued=valued)
+    source: dict[str, str | int | float] = {
+        "sources": "memory",
+        "format": frame.kind,
+        "bad": bad,
+        "missing": unrated,
+        "notes": "; ".join(notes),
+        "duplicates": counts.duplicates,
+    }
+    _report(frame.kind, read, source, notes)
+    return arrays, counts, source
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,16 +136,18 @@ def read_pairs(
             no rating or time.
     """
     given = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
+    frame = open_frame(data)
+    chosen = _chosen(frame, {name: given[name] for name in fields}, fields, "ratings")
     with _database() as db:
-        _load(db, open_frame(data), {name: given[name] for name in fields}, fields)
-        _judge(db, (), skip_bad=False)
+        _load(db, frame, chosen, ())
+        _judge(db, skip_bad=False)
         found = db.execute('SELECT "user", item, rating, time FROM frame_rows ORDER BY rowid').fetchnumpy()
-    times = np.ma.getmaskarray(found["time"])
+    timed = "timestamp" in fields and not np.ma.getmaskarray(found["time"]).any()
     return Pairs(
         users=_objects(found["user"]),
         items=_objects(found["item"]),
         ratings=np.asarray(found["rating"], dtype=np.float64) if "rating" in fields else None,
-        times=None if times.any() or "timestamp" not in fields else np.asarray(found["time"], dtype=np.int64),
+        times=np.asarray(found["time"], dtype=np.int64) if timed else None,
     )
 
 
@@ -151,7 +157,7 @@ def _objects(column: NDArray[Any]) -> NDArray[np.object_]:
 
 @contextmanager
 def _database() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in memory."""
+    """A database in memory, with an empty table for checked rows."""
     with duckdb.connect() as db:
         db.execute("SET TimeZone = 'UTC'")
         db.execute("SET enable_progress_bar = false")
@@ -162,20 +168,8 @@ def _database() -> Iterator[duckdb.DuckDBPyConnection]:
         yield db
 
 
-def _load(
-    db: duckdb.DuckDBPyConnection, frame: Frame, given: Mapping[str, Column | None], fields: Sequence[str]
-) -> tuple[str, int]:
-    """Check rows into the table `frame_rows`; say what they were, and how many times were milliseconds."""
-    places = _places(frame, given, fields)
-    for chunk in frame.chunks(places):
-        with _registered(db, chunk, frame.kind) as types:
-            raw, numbers = _raw(types, rated="rating" in fields)
-            db.execute(f"INSERT INTO frame_rows SELECT * EXCLUDE line FROM ({checked(raw, numbers=numbers)})")
-    milliseconds = db.execute("SELECT count(*) FROM frame_rows WHERE milliseconds").fetchall()[0][0]
-    return frame.kind, milliseconds
-
-
-def _places(frame: Frame, given: Mapping[str, Column | None], fields: Sequence[str]) -> dict[str, int]:
+def _chosen(frame: Frame, given: Mapping[str, Column | None], fields: Sequence[str], kind: Kind) -> Chosen:
+    """Which column is which; a table without a rating holds interactions if no column is left over."""
     if not frame.width:
         raise DataError(f"the {frame.kind} has no rows")
     mapping: dict[str, str | int] = {}
@@ -189,118 +183,57 @@ def _places(frame: Frame, given: Mapping[str, Column | None], fields: Sequence[s
             f"the {frame.kind} has {frame.width} columns without names; say which is which by place, such as "
             "user=0, item=1, rating=2"
         )
+    sample = Sample(numbers=range(frame.width), times=frame.times)
+    where = f"the {frame.kind}"
     try:
-        return resolve(frame.names, frame.width, mapping, where=f"the {frame.kind}", fields=fields)
+        return choose(frame.names, frame.width, mapping, where=where, fields=fields, sample=sample, kind=kind)
     except DataError as error:
         raise DataError(_in_python(str(error))) from None
 
 
 def _in_python(message: str) -> str:
     """A message of the command line, as an argument of Python's is called."""
-    return message.replace("--columns ", "")
+    return message.replace("--columns ", "").replace("--missing ", "missing=")
 
 
-@contextmanager
-def _registered(db: duckdb.DuckDBPyConnection, chunk: Chunk, kind: str) -> Iterator[_Types]:
-    """The chunk as the view `chunk`."""
+def _codes(missing: object) -> list[str]:
+    """Ratings that mean "not rated", as `checked` compares them."""
+    several = isinstance(missing, Iterable) and not isinstance(missing, str | bytes)
+    codes: list[Any] = list(missing) if several else [missing]  # type: ignore[call-overload]
     try:
-        db.register("chunk", chunk.table)
-        types = {name: str(type_) for name, type_, *_ in db.execute("DESCRIBE FROM chunk").fetchall()}
-        yield {
-            field: ('"' + name.replace('"', '""') + '"', types[name]) for field, name in chunk.columns.items()
-        }
-    except (duckdb.Error, UnicodeError) as error:
-        raise unreadable(kind, error) from error
-    finally:
-        db.unregister("chunk")
+        numbers = [float("nan") if code is None else float(code) for code in codes]
+    except (TypeError, ValueError) as error:
+        raise DataError(f'missing={missing!r}: give the numbers that mean "not rated", such as -1') from error
+    # What is NaN in one library is nothing at all in another.
+    return [text for number in numbers for text in ((repr(number),) if number == number else ("nan", ""))]  # noqa: PLR0124
 
 
-def _raw(types: _Types, *, rated: bool) -> tuple[str, list[str]]:
-    """The rows as `checked` takes them, and which of its columns are numbers."""
-    user, user_problem = _id("user", *types["user"]) if "user" in types else _ANYBODY
-    item, item_problem = _id("item", *types["item"]) if "item" in types else _ANYBODY
-    rating = _rating(*types["rating"]) if rated else ("0", True)
-    time, time_problem, time_is_number = _time(*types["timestamp"]) if "timestamp" in types else _NO_TIMES
-    problem = types["problem"][0] if "problem" in types else "NULL"
-    raw = f"""(
-        SELECT 0 AS line, {user} AS "user", {item} AS item, {rating[0]} AS rating, {time} AS time,
-            coalesce({problem}, {user_problem}, {item_problem}, {time_problem})::VARCHAR AS problem
-        FROM chunk
-    )"""
-    return raw, ["rating"] * rating[1] + ["time"] * time_is_number
+def _load(db: duckdb.DuckDBPyConnection, frame: Frame, chosen: Chosen, missing: Sequence[str]) -> None:
+    """Check all rows into the table `frame_rows`, in their order."""
+    for chunk in frame.chunks(chosen.fields):
+        with registered(db, chunk, frame.kind) as types:
+            raw, numbers = raw_rows(types)
+            rows = checked(raw, numbers=numbers, missing=missing, counts="count" in types)
+            db.execute(f"INSERT INTO frame_rows SELECT * EXCLUDE line FROM ({rows})")
 
 
-def _id(field: str, column: str, kind: str) -> tuple[str, str]:
-    """How an id becomes text, and what is wrong where it doesn't."""
-    if kind in _WHOLE or kind.startswith(_TEXT):
-        return f"{column}::VARCHAR", "NULL"
-    if not kind.startswith(_FRACTIONAL):
-        raise DataError(f"the column {column} of {field}s is of type {kind}; ids are text or whole numbers")
-    number = f"{column}::DOUBLE"
-    what = f"'the {field} id ' || {number} || ' {_FRACTION}'"
-    whole = f"({number} = floor({number}) AND abs({number}) < {2**53})"
-    return (
-        f"CASE WHEN {whole} THEN {number}::BIGINT::VARCHAR END",
-        f"CASE WHEN NOT {whole} AND NOT isnan({number}) THEN {what} END",
-    )
-
-
-def _rating(column: str, kind: str) -> tuple[str, bool]:
-    number = kind in _WHOLE or kind.startswith(_FRACTIONAL)
-    return (column if number else f"{column}::VARCHAR"), number
-
-
-_ANYBODY = ("'-'", "NULL")
-_NO_TIMES = ("NULL::VARCHAR", "NULL", False)
-
-
-def _time(column: str, kind: str) -> tuple[str, str, bool]:
-    """How a time is read, what is wrong where it can't be, and whether it is a number."""
-    if kind in _WHOLE or kind.startswith(_FRACTIONAL):
-        # NaN is how a column of floats says that there is none.
-        return f"CASE WHEN NOT isnan({column}::DOUBLE) THEN {column}::DOUBLE END", "NULL", True
-    if kind.startswith(_MOMENTS):
-        moment = column if kind.endswith("TIME ZONE") else f"{column}::TIMESTAMP"
-        seconds = f"CASE WHEN isfinite({moment}) THEN epoch({moment}) END"
-        late = f"CASE WHEN {seconds} > {_LAST_MOMENT} THEN 'the time ' || {column} || ' is out of range' END"
-        return seconds, late, True
-    if not kind.startswith(_TEXT):
-        raise DataError(f"the column {column} of times is of type {kind}; expected numbers, dates or text")
-    return f"coalesce({column}::VARCHAR, '')", "NULL", False
-
-
-def _judge(db: duckdb.DuckDBPyConnection, missing: object, *, skip_bad: bool) -> tuple[int, int, int]:
-    """Leave out what is not rated, refuse bad rows; return how many rows were read, bad, and not rated."""
-    unrated = _unrated(missing)
-    # What is left out is no fault; its cause only says that it is no rating.
-    db.execute(f"UPDATE frame_rows SET cause = 'not rated' WHERE {unrated}")
-    read, bad, not_rated, fractions = db.execute(f"""
-        SELECT count(*), count(*) FILTER (WHERE cause <> 'not rated'),
-            count(*) FILTER (WHERE cause = 'not rated'),
-            count(*) FILTER (WHERE contains(cause, '{_FRACTION}'))
+def _judge(db: duckdb.DuckDBPyConnection, *, skip_bad: bool) -> tuple[int, int, int]:
+    """Refuse bad rows; return how many rows were read, bad, and not rated."""
+    read, bad, unrated, fractions = db.execute(f"""
+        SELECT count(*), count(*) FILTER (WHERE cause <> '{NOT_RATED}'),
+            count(*) FILTER (WHERE cause = '{NOT_RATED}'),
+            count(*) FILTER (WHERE contains(cause, '{FRACTION}'))
         FROM frame_rows
     """).fetchall()[0]
     if bad and (fractions or not skip_bad):
         raise DataError(_bad_rows(db, bad, read, fractions=fractions))
-    return read, bad, not_rated
-
-
-def _unrated(missing: Any) -> str:
-    codes = [missing] if isinstance(missing, int | float | np.number) else list(missing)
-    try:
-        numbers = [float(code) for code in codes]
-    except (TypeError, ValueError) as error:
-        raise DataError(f'missing={missing!r}: give the numbers that mean "not rated", such as -1') from error
-    tests = [f"coalesce(rating = {number!r}::DOUBLE, false)" for number in numbers if math.isfinite(number)]
-    if len(tests) < len(numbers):
-        tests.append("(cause = 'there is no rating' OR coalesce(isnan(rating), false))")
-    return " OR ".join(tests) or "false"
+    return read, bad, unrated
 
 
 def _bad_rows(db: duckdb.DuckDBPyConnection, bad: int, read: int, *, fractions: int) -> str:
-    order = f"NOT contains(cause, '{_FRACTION}'), rowid" if fractions else "rowid"
+    order = f"NOT contains(cause, '{FRACTION}'), rowid" if fractions else "rowid"
     first = db.execute(
-        "SELECT rowid + 1, cause, value FROM frame_rows WHERE cause IS NOT NULL AND cause <> 'not rated' "
+        f"SELECT rowid + 1, cause, value FROM frame_rows WHERE cause <> '{NOT_RATED}' "
         f"ORDER BY {order} LIMIT {_SHOWN}"
     ).fetchall()
     lines = [
@@ -313,53 +246,26 @@ def _bad_rows(db: duckdb.DuckDBPyConnection, bad: int, read: int, *, fractions: 
         if fractions
         else "Put them right, or leave them out with skip_bad=True"
     )
-    return (
-        f"{bad:,} of {read:,} rows can't be read as ratings (rows are counted from 1):\n"
-        + "\n".join(lines)
-        + f"\n{advice}"
-    )
+    first_line = f"{bad:,} of {read:,} rows can't be read as ratings (rows are counted from 1):"
+    return "\n".join([first_line, *lines, advice])
 
 
-def _report(kind: str, read: int, source: Mapping[str, str | int | float], *, milliseconds: int) -> None:
-    left_out = [
-        f"{source[name]:,} {what}"
-        for name, what in (("duplicates", "duplicates"), ("bad", "bad rows"), ("not rated", "not rated"))
-        if source.get(name)
-    ]
-    _log.info("%s: %s rows read; left out: %s", kind, f"{read:,}", ", ".join(left_out) or "none")
+def _notes(db: duckdb.DuckDBPyConnection, chosen: Chosen, counts: Counts, *, valued: bool) -> tuple[str, ...]:
+    """What the user should know about how the table was read, a sentence each."""
+    milliseconds = db.execute("SELECT count(*) FROM frame_rows WHERE milliseconds").fetchall()[0][0]
+    notes = [*chosen.notes, *counts.notes]
+    if milliseconds:
+        notes.append(f"{milliseconds:,} times are beyond 10^11 and were read as milliseconds")
+    if valued and counts.kind == "interactions":
+        notes.append("all ratings are equal, so each row is an interaction; rating=… keeps them as ratings")
+    return tuple(map(_in_python, notes))
+
+
+def _report(kind: str, read: int, source: Mapping[str, str | int | float], notes: Iterable[str]) -> None:
+    left_out = {"duplicates": "duplicates", "bad": "bad rows", "missing": "not rated"}
+    counted = ", ".join(f"{source[key]:,} {what}" for key, what in left_out.items() if source[key])
+    _log.info("%s: %s rows read; left out: %s", kind, f"{read:,}", counted or "none")
     if source["bad"]:
         _log.warning("%s: %s of %s rows are no ratings and were left out", kind, source["bad"], f"{read:,}")
-    if milliseconds:
-        _log.info("%s: %s times are beyond 10^11 and were read as milliseconds", kind, f"{milliseconds:,}")
-
-
-def _load_titles(db: duckdb.DuckDBPyConnection, titles: object) -> str | None:
-    if titles is None:
-        return None
-    if isinstance(titles, str | PathLike):
-        return load_titles(db, Path(titles))
-    frame = open_frame(_title_columns(titles))
-    places = resolve(frame.names, frame.width, {}, where="titles", fields=TITLE_FIELDS)
-    db.execute("CREATE TABLE item_titles (item VARCHAR, title VARCHAR)")
-    for chunk in frame.chunks(places):
-        with _registered(db, chunk, frame.kind) as types:
-            item, problem = _id("item", *types["item"])
-            if problem != "NULL":
-                wrong = db.execute(f"SELECT any_value({problem}) FROM chunk").fetchall()[0][0]
-                if wrong:
-                    raise DataError(f"titles: {wrong}")
-            db.execute(f"INSERT INTO item_titles SELECT {item}, {types['title'][0]}::VARCHAR FROM chunk")
-    return "item_titles"
-
-
-def _title_columns(titles: object) -> object:
-    """A mapping from items to titles, or pandas' Series, as two columns; any other table as it is."""
-    if getattr(titles, "ndim", None) == 1 and hasattr(titles, "items"):
-        titles = dict(titles.items())
-    if isinstance(titles, Mapping) and not any(_is_column(value) for value in titles.values()):
-        return {"item": list(titles), "title": list(titles.values())}
-    return titles
-
-
-def _is_column(value: object) -> bool:
-    return not isinstance(value, str) and isinstance(value, Collection | np.ndarray)
+    for note in notes:
+        _log.info("%s: %s", kind, note)

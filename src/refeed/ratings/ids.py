@@ -67,6 +67,19 @@ class Ids(Sequence[str]):
         ids._values = tuple(values)  # noqa: SLF001 - its own
         return ids
 
+    @classmethod
+    def of(cls, given: object) -> "Ids":
+        """Ids as people give them: a sequence, which is checked, or `Ids` themselves, which have been.
+
+        Raises:
+            DataError: it is no sequence, or as for `Ids`.
+        """
+        if isinstance(given, Ids):
+            return given
+        if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+            raise DataError(f"{given!r} is no sequence of ids; give a list such as ['u15', 'u16']")
+        return cls(given)
+
     @cached_property
     def _positions(self) -> dict[str, int]:
         positions = {value: position for position, value in enumerate(self._values)}

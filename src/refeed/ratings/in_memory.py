@@ -6,6 +6,7 @@ Nothing here imports pandas, polars, pyarrow or scipy: whoever hands over such a
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import chain, islice
 from os import PathLike
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from refeed.errors import DataError
 from refeed.ratings.cells import numpy_column, object_column
+from refeed.ratings.columns import is_time
 from refeed.ratings.ids import id_text
 
 __all__ = ["Chunk", "Frame", "open_frame", "unreadable"]
@@ -52,12 +54,14 @@ class Frame:
         names: of its columns; None if they go by position.
         width: how many columns there are.
         chunks: from field → column's position to the rows with these columns alone.
+        times: of columns without names, the positions of those whose first cell is a time.
     """
 
     kind: str
     names: tuple[str, ...] | None
     width: int
     chunks: Callable[[Mapping[str, int]], Iterator[Chunk]] = field(repr=False)
+    times: tuple[int, ...] = ()
 
 
 def open_frame(data: object, *, user_ids: Any = None, item_ids: Any = None) -> Frame:
@@ -225,7 +229,7 @@ def _numpy_frame(data: Any) -> Frame:
     def chunks(fields: Mapping[str, int]) -> Iterator[Chunk]:
         yield _numpy_chunk("numpy array", {name: array[:, place] for name, place in fields.items()})
 
-    return Frame("numpy array", None, array.shape[1], chunks)
+    return Frame("numpy array", None, array.shape[1], chunks, _times(array[0] if len(array) else ()))
 
 
 def _numpy_chunk(kind: str, columns: Mapping[str, NDArray[Any]]) -> Chunk:
@@ -284,7 +288,12 @@ def _rows_frame(data: Iterable[Any]) -> Frame:
         named,
         width,
         lambda fields: _chunks(chain(first, rows), lambda part: _tuple_chunk(part, fields, width)),
+        _times(first[0] if first else ()),
     )
+
+
+def _times(row: Iterable[object]) -> tuple[int, ...]:
+    return tuple(place for place, cell in enumerate(row) if isinstance(cell, date) or is_time(str(cell)))
 
 
 def _chunks(rows: Iterable[Any], make: Callable[[list[Any]], Chunk]) -> Iterator[Chunk]:

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from glob import has_magic
+from os import PathLike
 from pathlib import Path
 from typing import Literal
 
 import duckdb
 
 from refeed.errors import DataError, RefeedError, StoreError
+from refeed.files import given_path, given_paths
 from refeed.ratings.bad_rows import refuse, write_bad
 from refeed.ratings.build import Counts, Rows, write_store
 from refeed.ratings.columns import Kind
@@ -36,12 +38,12 @@ Format = Literal["auto", "table", "netflix", "movielens"]
 
 
 def prepare(
-    sources: Sequence[Path],
-    out: Path,
+    sources: str | PathLike[str] | Sequence[str | PathLike[str]],
+    out: str | PathLike[str],
     *,
     format: Format = "auto",  # noqa: A002 - the option's name
     columns: str | None = None,
-    titles: Path | None = None,
+    titles: str | PathLike[str] | None = None,
     memory: str = "2GB",
     skip_bad: bool = False,
     encoding: Encoding = "utf-8",
@@ -60,8 +62,8 @@ def prepare(
     user and item are added up, so a value says how often.
 
     Args:
-        sources: tables (CSV, TSV, `::`, `;`, `|`, JSON lines or an array, Parquet; each perhaps packed by gzip,
-            bzip2, xz, zstd or zip), patterns of such, or folders with the parts of one, read one after the
+        sources: one or several: tables (CSV, TSV, `::`, `;`, `|`, JSON lines or an array, Parquet; each
+            perhaps packed by gzip, bzip2, xz, zstd or zip), patterns of such, or folders with the parts of one, read one after the
             other; or one MovieLens folder or zip, or one of the shapes of the Netflix Prize.
         out: the folder to write; whole or absent.
         format: what the sources are; "auto" looks.
@@ -82,7 +84,8 @@ def prepare(
         StoreError: `out` exists already.
     """
     options = ReadOptions(columns, encoding, tuple(missing), wide, kind)
-    paths = [Path(source) for source in sources]
+    paths = given_paths(sources)
+    out = given_path(out)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise StoreError(f"{out} exists already; choose another path, or remove it first")
     if not re.fullmatch(r"[0-9]+([.][0-9]+)? ?[KMGT]i?B", memory):
@@ -93,7 +96,7 @@ def prepare(
     with _workplace(out, memory, size=sum(map(_size, paths))) as (db, scratch):
         rows = _rows(db, shape, paths, options, scratch=scratch)
         if titles is not None:
-            rows = replace(rows, titles=load_titles(db, titles, scratch, options))
+            rows = replace(rows, titles=load_titles(db, given_path(titles), scratch, options))
         bad, bad_file = 0, out.with_name(f"{out.name}.bad.csv")
         if rows.bad and skip_bad:
             bad = write_bad(db, rows.bad, bad_file)
@@ -154,10 +157,10 @@ def _for_tables(options: ReadOptions) -> str:
 
 
 def open_ratings(
-    path: Path | Sequence[Path],
+    path: str | PathLike[str] | Sequence[str | PathLike[str]],
     options: ReadOptions | None = None,
     *,
-    titles: Path | None = None,
+    titles: str | PathLike[str] | None = None,
     skip_bad: bool = False,
     memory: str = "2GB",
 ) -> Ratings:
@@ -174,7 +177,7 @@ def open_ratings(
         DataError: as `prepare`.
         StoreError: the store is damaged, incomplete, or of another version.
     """
-    paths = [path] if isinstance(path, Path) else list(path)
+    paths = given_paths(path)
     if len(paths) == 1 and titles is None and is_store(paths[0]):
         return Ratings.load(paths[0])
     options = options or ReadOptions()

@@ -13,7 +13,7 @@ The folder:
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,11 +21,13 @@ from typing import Any
 
 import duckdb
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32, Int64
+from jaxtyping import Float32, Float64, Int32, Int64
 from numpy.typing import ArrayLike, NDArray
 
 from refeed.errors import DataError, StoreError
 from refeed.files import atomic_folder, given_path
+from refeed.ratings.blocks import blocks, kept_before
+from refeed.ratings.columns import Kind
 from refeed.ratings.frames import Column, frame_arrays
 from refeed.ratings.ids import Ids
 from refeed.ratings.positions import compressed, compressed_once
@@ -37,7 +39,6 @@ __all__ = ["FORMAT", "Attributes", "DataKind", "Ratings", "is_store", "write_met
 Attributes = Mapping[str, tuple[str | float | None, ...]]
 """Of items: what a column of the titles table says of each, by position; None where it says nothing."""
 
-_BLOCK = 1 << 22
 _ARRAYS = {"indptr": np.int64, "items": np.int32, "values": np.float32, "times": np.int64}
 
 
@@ -104,7 +105,7 @@ class Ratings:
             DataError: lengths differ; a position is negative, beyond the ids, or not whole; a value is NaN or
                 infinite; a time is not whole; an id is there twice or is neither text nor a whole number.
         """
-        who, what = _as_ids(user_ids), _as_ids(item_ids)
+        who, what = Ids.of(user_ids), Ids.of(item_ids)
         rows = compressed(users, items, values, times, n_users=len(who), n_items=len(what))
         if titles is not None and len(titles) != len(what):
             raise DataError(f"{len(titles):,} titles for {len(what):,} items; give one for each, or None")
@@ -132,15 +133,17 @@ class Ratings:
         item: Column | None = None,
         rating: Column | None = None,
         timestamp: Column | None = None,
+        count: Column | None = None,
         user_ids: object = None,
         item_ids: object = None,
         titles: object = None,
         missing: object = (),
         skip_bad: bool = False,
+        kind: Kind = "auto",
     ) -> "Ratings":
         """Read a table in memory: the rows are checked and put together as `prepare` does it with a file.
 
-        Nothing is written anywhere. What was left out is counted in `source` (duplicates, bad, not rated) and
+        Nothing is written anywhere. What was left out is counted in `source` (duplicates, bad, missing) and
         logged under the name `refeed`.
 
         Args:
@@ -155,19 +158,22 @@ class Ratings:
             rating: likewise; finite numbers, of which 0 is one, too.
             timestamp: likewise, if there are times: datetimes (UTC unless they say otherwise), Unix seconds,
                 or milliseconds where they are beyond 10^11, or ISO dates as text; "none" reads none.
+            count: of interactions, a column of how often or how much.
             user_ids: of a sparse matrix, the raw ids of its rows; without them their numbers, from 0.
             item_ids: likewise of its columns.
             titles: of items: a mapping from ids to titles, a table with the columns item and title, or a file
                 that `prepare` takes for titles.
             missing: ratings that mean "not rated", such as -1; NaN is a missing rating.
             skip_bad: leave out rows that are no ratings instead of refusing them.
+            kind: "ratings"; "interactions", added up where a pair occurs several times; "auto": interactions
+                where there is no column that could be the rating, or all ratings are equal.
 
         Raises:
             DataError: it is no table; its columns can't be told; ids are of a type that is neither text nor
                 whole numbers; or rows are bad: the first 20 are named by row (from 1), value and cause.
         """
-        given = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
-        arrays, source = frame_arrays(
+        given = {"user": user, "item": item, "rating": rating, "timestamp": timestamp, "count": count}
+        arrays, counts, source = frame_arrays(
             data,
             given,
             user_ids=user_ids,
@@ -175,6 +181,7 @@ class Ratings:
             titles=titles,
             missing=missing,
             skip_bad=skip_bad,
+            kind=kind,
         )
         return cls(
             arrays.indptr,
@@ -186,6 +193,7 @@ class Ratings:
             titles=None if arrays.titles is None else tuple(arrays.titles),
             attributes=arrays.attributes,
             source=source,
+            kind=counts.kind,
         )
 
     def __repr__(self) -> str:
@@ -238,7 +246,7 @@ class Ratings:
     def item_counts(self) -> Int64[np.ndarray, " items"]:
         """How many ratings each item received."""
         counts: NDArray[np.int64] = np.zeros(self.n_items, dtype=np.int64)
-        for block in _blocks(len(self)):
+        for block in blocks(len(self)):
             counts += np.bincount(self.items[block], minlength=self.n_items)
         return counts
 
@@ -256,7 +264,7 @@ class Ratings:
         """Keep the ratings where `mask` is true; users and items stay, with or without ratings."""
         return replace(
             self,
-            indptr=_kept_before(mask, self.indptr),
+            indptr=kept_before(mask, self.indptr),
             items=self.items[mask],
             values=self.values[mask],
             times=None if self.times is None else self.times[mask],
@@ -269,7 +277,7 @@ class Ratings:
         renumber = np.zeros(self.n_items, dtype=np.int32)
         renumber[items] = np.arange(len(items), dtype=np.int32)
         renumbered = np.empty_like(self.items, subok=False)
-        for block in _blocks(len(self)):
+        for block in blocks(len(self)):
             renumbered[block] = renumber[self.items[block]]
         return replace(
             self,
@@ -378,29 +386,3 @@ class Ratings:
             kind=meta.get("kind", "ratings"),  # stores of before had no other kind
             attributes=dict(zip(names[2:], attributes, strict=False)),
         )
-
-
-def _as_ids(given: Iterable[object]) -> Ids:
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise DataError(f"{given!r} is no sequence of ids; give a list such as ['u15', 'u16']")
-    return given if isinstance(given, Ids) else Ids(given)
-
-
-def _blocks(length: int) -> Iterator[slice]:
-    """Slices that cover all ratings: numpy widens an index or a bin to 8 bytes, and not for all at once."""
-    for start in range(0, length, _BLOCK):
-        yield slice(start, min(start + _BLOCK, length))
-
-
-def _kept_before(
-    mask: Bool[np.ndarray, " ratings"], indptr: Int64[np.ndarray, " starts"]
-) -> Int64[np.ndarray, " starts"]:
-    """How many ratings are kept before each user's start: the indptr of a selection."""
-    kept = np.zeros_like(indptr, subok=False)
-    total = 0
-    for block in _blocks(len(mask)):
-        running = total + np.cumsum(mask[block], dtype=np.int64)
-        first, last = np.searchsorted(indptr, [block.start, block.stop], side="right")
-        kept[first:last] = running[indptr[first:last] - block.start - 1]
-        total = int(running[-1])
-    return kept
