@@ -305,6 +305,8 @@ def _by_name(
     others = [place for place in others if place not in found.values()]
     if not best and others:
         best, others = others[:1], others[1:]
+    if len(best) > 1 and "title" in fields:  # the others become attributes
+        best = best[:1]
     if len(best) > 1:
         shown = " and ".join(repr(names[place]) for place in best)
         alike = len({names[place] for place in best}) == 1

@@ -247,7 +247,7 @@ def find_delimiter(source: Source, fields: Sequence[str]) -> tuple[str, bool]:
 def count_faults(source: Source, layout: Layout) -> float:
     """How many records can't be split into as many fields as expected; infinite if a quotation never ends."""
     try:
-        return sum(record.cause is not None for record in fitted_records(source, layout, [0]))
+        return float(sum(record.cause is not None for record in fitted_records(source, layout, [0])))
     except DataError:
         return float("inf")
 
