@@ -137,8 +137,10 @@ def quoted(cells: tuple[str, ...]) -> str:
     ("name", "content"),
     [
         ("p.csv", "user,item\n" + "\n".join(map(quoted, ROWS))),
-        ("p.csv", "userId;movieId;why\n" + "\n".join(";".join(f'"{c.replace(chr(34), 2 * chr(34))}"' for c in (*row, "x")) for row in ROWS)),
-        ("p.tsv", "customer_id\tasin\n" + "\n".join("\t".join((quoted((u, "")).removesuffix(","), i)) for u, i in ROWS)),
+        ("p.csv", "userId;movieId;why\n" + "\n".join(";".join(f'"{c.replace(chr(34), 2 * chr(34))}"' for c in
+        (*row, "x")) for row in ROWS)),
+        ("p.tsv", "customer_id\tasin\n" + "\n".join("\t".join((quoted((u, "")).removesuffix(","), i)) for u,
+        i in ROWS)),
         ("p.txt", "item,user\n" + "\n".join(quoted(row[::-1]) for row in ROWS)),
         ("p.csv", "\n".join(map(quoted, ROWS))),
         ("p.csv", "sep=,\nuser,item\n" + "\n".join(map(quoted, ROWS))),

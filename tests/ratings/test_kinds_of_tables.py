@@ -1,6 +1,7 @@
-"""Which column is which, ratings or interactions, not rated, wide, in parts: what `prepare` takes a table for."""
+"""Which column is which, ratings or interactions, wide, in parts: what `prepare` takes a table for."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -85,7 +86,8 @@ def test_a_name_that_two_columns_have_needs_a_number(tmp_path: Path) -> None:
         ("user,item\nann,x\nbob,y\nann,x\n", {("ann", "x"): 2.0, ("bob", "y"): 1.0}, None),
         ("ann,x\nbob,y\nann,x\n", {("ann", "x"): 2.0, ("bob", "y"): 1.0}, None),
         ("user,item,ts\nann,x,9\nann,x,7\nbob,y,5\n", {("ann", "x"): 2.0, ("bob", "y"): 1.0}, [9, 5]),
-        ("ann,x,1217897793\nbob,y,1217897795\n", {("ann", "x"): 1.0, ("bob", "y"): 1.0}, [1217897793, 1217897795]),
+        ("ann,x,1217897793\nbob,y,1217897795\n", {("ann", "x"): 1.0, ("bob", "y"): 1.0}, [1217897793,
+        1217897795]),
         ("ann,x,2005-12-31\nbob,y,2005-12-31\n", {("ann", "x"): 1.0, ("bob", "y"): 1.0}, [1135987200] * 2),
         ("user,item,plays\nann,x,30\nbob,y,4\nann,x,0.5\n", {("ann", "x"): 30.5, ("bob", "y"): 4.0}, None),
         ("userID\tartistID\tweight\nann\tx\t3\n", {("ann", "x"): 3.0}, None),
@@ -233,12 +235,12 @@ def test_numbers_of_parquet_may_be_codes(tmp_path: Path) -> None:
 
 
 def test_nothing_but_codes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,x,99\nb,x,99\n")
     with pytest.raises(DataError, match="no row is a rating; --missing leaves all of them out"):
-        (tmp_path / "a.csv").write_text("a,x,99\nb,x,99\n")
         prepare([tmp_path / "a.csv"], tmp_path / "store", missing=["99"])
 
 
-def notes(path: Path, values: list[float]) -> str:
+def notes(path: Path, values: Sequence[float]) -> str:
     path.write_text(
         "user,item,rating\n" + "".join(f"u{n},i{n % 7},{value}\n" for n, value in enumerate(values))
     )

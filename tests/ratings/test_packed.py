@@ -1,4 +1,4 @@
-"""Packed tables are read by their first bytes, whatever their names; what can't be read is called by its name."""
+"""Packed tables are read by their first bytes, whatever their names; others are called by their name."""
 
 import bz2
 import gzip

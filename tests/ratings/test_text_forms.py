@@ -129,7 +129,7 @@ def test_encodings_are_read(tmp_path: Path, encoding: str, written: str) -> None
 
 
 def test_auto_tells_the_encoding_of_each_field(tmp_path: Path) -> None:
-    text = "user,item,rating\n".encode() + "é,".encode() + "ü,4\n".encode("cp1252") + b"bob,\x81,3\n"
+    text = b"user,item,rating\n" + "é,".encode() + "ü,4\n".encode("cp1252") + b"bob,\x81,3\n"
 
     assert rated(tmp_path / "a.csv", text, encoding="auto") == {("é", "ü"): 4.0, ("bob", "\x81"): 3.0}
 

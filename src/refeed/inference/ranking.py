@@ -78,7 +78,8 @@ def supported_scores(
     """
     shares = (support / max(float(support.sum()), 1.0)).astype(predictions.dtype)
     weights = credibility(support, shrink).astype(predictions.dtype)
-    # A mean lies between the least and the greatest, but for rounding: by which a model that predicts the same
+    # A mean lies between the least and the greatest, but for rounding: by which a model that predicts the
+    # same
     # for everything would rank by the weights.
     lowest, highest = predictions.min(axis=-1), predictions.max(axis=-1)
     levels = np.clip(predictions @ shares, lowest, highest)[..., None]

@@ -1,4 +1,4 @@
-"""Titles of items and what else is known of them, from a table of one's own or MovieLens's and Netflix's files."""
+"""Titles of items and what else is known of them, from any table or MovieLens's and Netflix's files."""
 
 import re
 import tempfile
