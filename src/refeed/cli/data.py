@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refeed.cli.options import AsJson, Seed, check_one, opened, print_json
+from refeed.cli.options import (
+    AsJson,
+    Columns,
+    EncodingName,
+    EncodingOption,
+    Missing,
+    Seed,
+    Wide,
+    check_one,
+    opened,
+    print_json,
+    read_options,
+)
 from refeed.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,25 +41,23 @@ def prepare(
         list[Path],
         typer.Argument(
             metavar="SOURCE…",
-            help="Tables (CSV, TSV, JSON lines, Parquet), or a folder or archive of MovieLens or Netflix.",
+            help="Tables (CSV, TSV, JSON, Parquet; packed or in parts, too), or a folder or archive of "
+            "MovieLens or Netflix.",
             show_default=False,
         ),
     ],
     *,
     out: Annotated[Path, typer.Option(help="Store to write.")],
     format: Annotated[Format, typer.Option(help="What the sources are; auto looks.")] = Format.auto,  # noqa: A002 - the option's name
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            metavar="user=…,item=…,rating=…,timestamp=…",
-            help="Which column is which, by name or number from 1.",
-        ),
-    ] = None,
+    columns: Columns = None,
     titles: Annotated[Path | None, typer.Option(help="A table of items and their titles.")] = None,
     memory: Annotated[str, typer.Option(help="What may be held before the disk is used.")] = "2GB",
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave bad rows out, and write them to STORE.bad.csv.")
     ] = False,
+    encoding: EncodingOption = EncodingName.utf_8,
+    missing: Missing = None,
+    wide: Wide = False,
 ) -> None:
     """Read ratings into a store, which opens at once whatever its size."""
     from refeed.ratings.read import prepare as prepare_store
@@ -60,6 +70,9 @@ def prepare(
         titles=titles,
         memory=memory,
         skip_bad=skip_bad,
+        encoding=encoding.value,
+        missing=missing or (),
+        wide=wide,
     )
     typer.echo(str(report))
 
@@ -84,6 +97,10 @@ def split(
         float | None, typer.Option(help="With --users: the part of a history that is given. [default: 0.8]")
     ] = None,
     valid: Annotated[float, typer.Option(help="Part of the held-out ratings that goes to validation.")] = 0.5,
+    columns: Columns = None,
+    encoding: EncodingOption = EncodingName.utf_8,
+    missing: Missing = None,
+    wide: Wide = False,
     seed: Seed = 0,
 ) -> None:
     """Split ratings into train, validation and test.
@@ -101,7 +118,7 @@ def split(
             "--train-from and --test-to go with --at DATE, the first day of the test; give it too"
         )
     parts = api.split(
-        opened(store),
+        opened(store, read_options(columns, encoding, missing, wide=wide)),
         at=at,
         train_from=train_from,
         test_to=test_to,

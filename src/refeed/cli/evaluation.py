@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperCommand
 
-from refeed.cli.options import AsJson, ColdOption, Run, Seed, Unknown, opened, print_json
+from refeed.cli.options import (
+    AsJson,
+    ColdOption,
+    Columns,
+    EncodingName,
+    EncodingOption,
+    Missing,
+    Run,
+    Seed,
+    Unknown,
+    Wide,
+    opened,
+    print_json,
+    read_options,
+)
 from refeed.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,6 +69,10 @@ def evaluate(
         Path | None, typer.Option(help="With --ranking: what is known of people that training has not seen.")
     ] = None,
     cold: ColdOption = Unknown.empty,
+    columns: Columns = None,
+    encoding: EncodingOption = EncodingName.utf_8,
+    missing: Missing = None,
+    wide: Wide = False,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -62,7 +80,9 @@ def evaluate(
     from refeed.evaluation.evaluate import compare
     from refeed.evaluation.ranking import compare_rankings
 
-    ratings = opened(test)
+    # Of few held-out ratings all may be equal, and are ratings none the less.
+    reading = read_options(columns, encoding, missing, wide=wide, kind="auto" if ranking else "ratings")
+    ratings = opened(test, reading)
     if not ranking and (k or liked is not None or seen or given is not None):
         raise ConfigError(
             "--k, --liked, --seen and --given go with --ranking; give it too, or leave them out"
@@ -74,8 +94,8 @@ def evaluate(
         options = _ListOptions(
             k or [10, 20, 100],
             liked,
-            [opened(path) for path in seen or []],
-            None if given is None else opened(given),
+            [opened(path, reading) for path in seen or []],
+            None if given is None else opened(given, reading),
             seed,
         )
         one = _evaluated_lists(run, ratings, options)

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refeed.cli.options import AsJson, ColdOption, History, Rate, Run, Unknown, UserId, person, print_json
+from refeed.cli.options import (
+    AsJson,
+    ColdOption,
+    Columns,
+    EncodingName,
+    EncodingOption,
+    History,
+    Rate,
+    Run,
+    Unknown,
+    UserId,
+    person,
+    print_json,
+    read_options,
+)
 
 if TYPE_CHECKING:
     from refeed.inference.recommender import Recommendation
@@ -28,6 +42,8 @@ def predict(
         typer.Option(help="Also low and high, between which this share of such ratings lies, as 0.9."),
     ] = None,
     cold: ColdOption = Unknown.empty,
+    columns: Columns = None,
+    encoding: EncodingOption = EncodingName.utf_8,
 ) -> None:
     """Predict the rating of each pair of a user and an item.
 
@@ -37,7 +53,15 @@ def predict(
     from refeed.inference.recommender import Recommender
     from refeed.inference.tables import predict_table
 
-    done = predict_table(Recommender.load(run), pairs, out, cold=cold.value, clip=clip, interval=interval)
+    done = predict_table(
+        Recommender.load(run),
+        pairs,
+        out,
+        cold=cold.value,
+        clip=clip,
+        interval=interval,
+        options=read_options(columns, encoding),
+    )
     typer.echo(str(done), err=True)
 
 

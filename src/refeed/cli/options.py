@@ -12,19 +12,27 @@ import typer
 from refeed.errors import ConfigError
 
 if TYPE_CHECKING:
+    from refeed.ratings.columns import Kind
+    from refeed.ratings.options import ReadOptions
     from refeed.ratings.store import Ratings
 
 __all__ = [
     "AsJson",
+    "Columns",
+    "EncodingName",
+    "EncodingOption",
     "History",
+    "Missing",
     "Rate",
     "Run",
     "Seed",
     "UserId",
+    "Wide",
     "check_one",
     "opened",
     "person",
     "print_json",
+    "read_options",
 ]
 
 Run = Annotated[
@@ -40,6 +48,34 @@ History = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout and nothing else.")]
 Seed = Annotated[int, typer.Option(help="Of everything random; the same seed gives the same numbers.")]
+
+
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="user=…,item=…,rating=…,timestamp=…",
+        help="Which column of a table is which, by name or number from 1; also rating=none and count=….",
+    ),
+]
+Missing = Annotated[
+    list[str] | None,
+    typer.Option(metavar="VALUE", help='A rating that means "not rated", such as -1; repeatable.'),
+]
+Wide = Annotated[
+    bool, typer.Option("--wide", help="Tables have a row for each user and a column for each item.")
+]
+
+
+class EncodingName(StrEnum):
+    """Of text."""
+
+    utf_8 = "utf-8"
+    latin_1 = "latin-1"
+    cp1252 = "cp1252"
+    auto = "auto"
+
+
+EncodingOption = Annotated[EncodingName, typer.Option(help="Of text; auto reads what is no UTF-8 as cp1252.")]
 
 
 class Unknown(StrEnum):
@@ -59,14 +95,37 @@ ColdOption = Annotated[
 ]
 
 
-def opened(path: Path) -> "Ratings":
+def read_options(
+    columns: str | None = None,
+    encoding: EncodingName = EncodingName.utf_8,
+    missing: list[str] | None = None,
+    *,
+    wide: bool = False,
+    kind: "Kind" = "auto",
+) -> "ReadOptions":
+    """How tables are to be read, from the options of a verb."""
+    from refeed.ratings.options import ReadOptions
+
+    return ReadOptions(columns, encoding.value, tuple(missing or ()), wide, kind)
+
+
+def opened(path: Path, options: "ReadOptions | None" = None) -> "Ratings":
+    """Ratings from a store or a table, with what the user should know of a table on stderr."""
     from refeed.ratings.read import open_ratings
     from refeed.ratings.store import is_store
 
-    ratings = open_ratings(path)
-    duplicates = ratings.source.get("duplicates", 0)
-    if duplicates and not is_store(path):  # a store's were reported when it was made
+    ratings = open_ratings(path, options)
+    if is_store(path):  # its facts were reported when it was made
+        return ratings
+    duplicates, missing, notes = (ratings.source.get(name, 0) for name in ("duplicates", "missing", "notes"))
+    if duplicates and ratings.kind == "ratings":
         typer.echo(f"{path}: {duplicates:,} rows left out, as a later one rates the same item", err=True)
+    elif duplicates:
+        typer.echo(f"{path}: {duplicates:,} rows repeat an interaction, and are added up", err=True)
+    if missing:
+        typer.echo(f"{path}: {missing:,} rows left out, as they are not rated", err=True)
+    if notes:
+        typer.echo(f"{path}: {notes}", err=True)
     return ratings
 
 

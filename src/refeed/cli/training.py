@@ -1,12 +1,13 @@
 """The verb that makes models: train."""
 # ruff: noqa: PLC0415 - torch and DuckDB take seconds to import, `refeed --help` and a wrong option shouldn't
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refeed.cli.options import opened
+from refeed.cli.options import Columns, EncodingName, EncodingOption, Missing, Wide, opened, read_options
 
 if TYPE_CHECKING:
     pass
@@ -32,6 +33,10 @@ def train(
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Over the recipe's train.seed.")] = None,
+    columns: Columns = None,
+    encoding: EncodingOption = EncodingName.utf_8,
+    missing: Missing = None,
+    wide: Wide = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the training in --out, if one has begun there.")
     ] = False,
@@ -48,6 +53,9 @@ def train(
     if recipe is None:
         recipe = str(begun) if resume and begun.is_file() else "default"
     config = load_recipe(recipe, settings or [])
-    ratings, held_out = opened(train_ratings), None if valid is None else opened(valid)
+    options = read_options(columns, encoding, missing, wide=wide)
+    ratings = opened(train_ratings, options)
+    # Of few held-out ratings all may be equal, and are ratings none the less.
+    held_out = None if valid is None else opened(valid, replace(options, kind=ratings.kind))
     with reporting() as reporter:
         api.fit(ratings, held_out, recipe=config, out=out, seed=seed, resume=resume, reporter=reporter)

@@ -74,7 +74,8 @@ def read_users(path: Path, options: ReadOptions | None = None) -> list[str]:
     """Read raw ids of users, each once, in the order of the file.
 
     Args:
-        path: a table with the column user, in whatever shape `prepare` reads, or any other text with an id a line.
+        path: a table with the column user, in whatever shape `prepare` reads, or any other text with an id a
+            line.
         options: how to read it.
 
     Raises:
@@ -108,7 +109,8 @@ def predict_table(
 
     Args:
         recommender: the model.
-        pairs: a table with the columns user and item, in whatever shape `prepare` reads; items by id or title.
+        pairs: a table with the columns user and item, in whatever shape `prepare` reads; items by id or
+            title.
             Without a header these are the first two columns.
         out: where to write; .csv, .tsv or .parquet, atomically. A file there is replaced.
         cold: what to do with a row whose user or item is unknown (`models/cold.py`); all are counted.

@@ -352,7 +352,7 @@ def _sorted(
 
 
 def _title_items(db: duckdb.DuckDBPyConnection, titles: str | None) -> list[str]:
-    """Make the table `titled_items`: item, title, and what else is known, by "#position"; say what else is."""
+    """Make the table `titled_items`: item, title, attributes, by "#position"; name the attributes."""
     described = db.execute(f"DESCRIBE {titles}").fetchall() if titles else []
     names = [row[0] for row in described if row[0] not in ("item", "title")]
     quoted = ['"' + name.replace('"', '""') + '"' for name in names]

@@ -28,8 +28,10 @@ PAIR_FIELDS = ("user", "item")
 TITLE_FIELDS = ("item", "title")
 NO_COLUMN = "none"
 
-# Compared without case, spaces, "_", "-" and ".", and without the types that RecBole writes after a colon. A line
-# is a rank: a name in an earlier one wins over all later ones, so ids win over names; two in the same rank could
+# Compared without case, spaces, "_", "-" and ".", and without the types that RecBole writes after a colon. A
+# line
+# is a rank: a name in an earlier one wins over all later ones, so ids win over names; two in the same rank
+# could
 # both be meant.
 _USUAL_NAMES = {
     "user": """
@@ -39,7 +41,8 @@ _USUAL_NAMES = {
         username
         """,
     "item": """
-        itemid iid itemkey movieid productid asin bookid isbn trackid songid artistid businessid animeid recipeid \
+        itemid iid itemkey movieid productid asin bookid isbn trackid songid artistid businessid animeid
+        recipeid \
 jokeid gameid articleid appid
         item
         movie product book track song artist business anime recipe joke
@@ -111,19 +114,21 @@ class Chosen:
 def parse_columns(text: str | None) -> dict[str, str | int]:
     """Read `user=userId,item=2,rating=stars,timestamp=ts`: names, or numbers counted from 1.
 
-    `timestamp=none` reads no times although there is a column of them, `rating=none` no ratings, and `count=plays`
+    `timestamp=none` reads no times although there is a column of them, `rating=none` no ratings, and
+    `count=plays`
     how often or how much instead of ratings.
 
     Raises:
-        DataError: a part is not of that form, or names something else than a user, item, rating, count or timestamp.
+        DataError: a part is not of that form, or names something else than a user, item, rating, count or
+            timestamp.
     """
     mapping: dict[str, str | int] = {}
     for part in (text or "").split(",") if text else ():
         name, equals, column = (piece.strip() for piece in part.partition("="))
         if name not in (*RATING_FIELDS, "count") or not equals or not column or name in mapping:
             raise DataError(
-                f"--columns {text!r}: {part!r} is not understood; give each of user, item, rating (or count) and "
-                "(optional) timestamp once, such as user=userId,item=2,rating=stars,timestamp=ts"
+                f"--columns {text!r}: {part!r} is not understood; give each of user, item, rating (or count) "
+                "and (optional) timestamp once, such as user=userId,item=2,rating=stars,timestamp=ts"
             )
         mapping[name] = int(column) if column.isascii() and column.isdigit() else column
     if _given(mapping, "rating") and _given(mapping, "count"):
@@ -138,7 +143,8 @@ def looks_like_header(
 ) -> bool:
     """Whether the first of some rows is a header.
 
-    It is if columns are given by name; if it has the usual names; if there is text where the rating should be; or
+    It is if columns are given by name; if it has the usual names; if there is text where the rating should
+    be; or
     if it is all text, and in some column a number is under it in every other row.
     """
     first, others = rows[0], rows[1:]
@@ -227,16 +233,12 @@ def choose(
         interactions, none.
 
     Raises:
-        DataError: a mapped column is not there, a column is mapped twice, none fits a required field, or several
+        DataError: a mapped column is not there, a column is mapped twice, none fits a required field, or
+            several
             fit it equally well.
     """
     sample = sample or Sample()
-    wanted = [name for name in fields if mapping.get(name) != NO_COLUMN or name in ("user", "item", "title")]
-    if _given(mapping, "count") or (kind == "interactions" and not _given(mapping, "rating")):
-        wanted = [name for name in wanted if name != "rating"]
-    counted = kind == "interactions" and "rating" in fields and names is not None and "rating" not in mapping
-    if _given(mapping, "count") or (counted and "count" not in mapping):
-        wanted.append("count")
+    wanted = _wanted(fields, mapping, kind, named=names is not None)
     found = {name: _mapped(names, width, name, mapping[name], where) for name in wanted if name in mapping}
     rest = [name for name in wanted if name not in found]
     notes: list[str] = []
@@ -264,6 +266,17 @@ def choose(
     if len(set(found.values())) < len(found):
         raise DataError(f"{where}: --columns gives one column to two fields; {_advice(names, width)}")
     return Chosen({name: found[name] for name in (*fields, "count") if name in found}, tuple(notes))
+
+
+def _wanted(fields: Sequence[str], mapping: Mapping[str, str | int], kind: Kind, *, named: bool) -> list[str]:
+    """The fields to look for, by what the user said."""
+    wanted = [name for name in fields if mapping.get(name) != NO_COLUMN or name in ("user", "item", "title")]
+    if _given(mapping, "count") or (kind == "interactions" and not _given(mapping, "rating")):
+        wanted = [name for name in wanted if name != "rating"]
+    counted = kind == "interactions" and "rating" in fields and named and "rating" not in mapping
+    if _given(mapping, "count") or (counted and "count" not in mapping):
+        wanted.append("count")
+    return wanted
 
 
 def _given(mapping: Mapping[str, str | int], name: str) -> bool:
@@ -305,6 +318,8 @@ def _by_name(
     others = [place for place in others if place not in found.values()]
     if not best and others:
         best, others = others[:1], others[1:]
+    if len(best) > 1 and "title" in fields:  # the others become attributes
+        best = best[:1]
     if len(best) > 1:
         shown = " and ".join(repr(names[place]) for place in best)
         alike = len({names[place] for place in best}) == 1
@@ -332,8 +347,9 @@ def _ask_for_the_rating(names: Sequence[str], found: Mapping[str, int], sample: 
     ]
     if candidates:
         raise DataError(
-            f"{where}: no column for the rating; {_advice(names, len(names))}, such as rating={candidates[0]} or "
-            f"count={candidates[0]}; or say rating=none, if a row is an interaction (a click, a purchase, a play)"
+            f"{where}: no column for the rating; {_advice(names, len(names))}, such as "
+            f"rating={candidates[0]} or count={candidates[0]}; or say rating=none, if a row is an "
+            "interaction (a click, a purchase, a play)"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, and packed tables unpacked: gzip, bzip2, xz, zstd, and zip with one table.
+"""What a file is by its first bytes, and packed tables unpacked: gzip, bzip2, xz, zstd, zip with one table.
 
 A suffix is often wrong, and first bytes never are. What can't be read is refused by its name.
 """
@@ -144,15 +144,16 @@ def _open_zstd(path: Path) -> BufferedIOBase:
             from backports import zstd  # noqa: PLC0415 - an extra
         except ImportError as error:
             raise DataError(
-                f"{path} is compressed by zstd, which Python reads from 3.14 on; install refeed[zstd], or unpack it"
+                f"{path} is compressed by zstd, which Python reads from 3.14 on; install "
+                "refeed[zstd], or unpack it"
             ) from error
     opened: BufferedIOBase = zstd.open(path, "rb")
     return opened
 
 
 _STREAMS: tuple[tuple[bytes, Callable[[Path], BufferedIOBase]], ...] = (
-    (b"BZh", lambda path: bz2.open(path, "rb")),
-    (b"\xfd7zXZ\x00", lambda path: lzma.open(path, "rb")),
+    (b"BZh", bz2.BZ2File),
+    (b"\xfd7zXZ\x00", lzma.LZMAFile),
     (b"\x28\xb5\x2f\xfd", _open_zstd),
 )
 _BINARY = (_ZIP, b"PAR1", *(magic for magic, _ in _STREAMS))

@@ -46,7 +46,8 @@ def read_cells(path: Path, fields: Sequence[str], options: ReadOptions | None = 
         options: what its looks don't say; only `columns` and `encoding` matter.
 
     Raises:
-        DataError: it is missing, empty, damaged, its columns can't be told, or it has rows that can't be read;
+        DataError: it is missing, empty, damaged, its columns can't be told, or it has rows that can't be
+            read;
             all of them are counted and the first 20 named.
     """
     parts = find_parts(path)

@@ -1,7 +1,9 @@
 """Any table, recognised: the one reader of ratings, pairs to predict, histories, users and titles.
 
-A table is read in one of two ways that give the same rows: by DuckDB (`Table.query`), or record by record with exact
-line numbers (`Table.records`). DuckDB stumbles over a single bad row, and knows no line numbers once a line is
+A table is read in one of two ways that give the same rows: by DuckDB (`Table.query`), or record by record
+with exact
+line numbers (`Table.records`). DuckDB stumbles over a single bad row, and knows no line numbers once a line
+is
 blank or a field has a line break; so what it stumbles over is read again as records.
 """
 
@@ -82,13 +84,15 @@ class Table:
         columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(layout.width))
         packed = "gzip" if self.source.gzipped else "none"
         return f"""
-            SELECT {cells} FROM read_csv({quoted(duckdb_path(self.source.path))}, delim = {quoted(layout.delimiter)},
+            SELECT {cells} FROM read_csv({quoted(duckdb_path(self.source.path))}, delim =
+            {quoted(layout.delimiter)},
                 quote = '{layout.quote}', escape = '{layout.quote}', header = {layout.names is not None},
-                skip = {int(layout.told)}, compression = '{packed}', auto_detect = false, columns = {{{columns}}})
+                skip = {int(layout.told)}, compression = '{packed}', auto_detect = false,
+                columns = {{{columns}}})
         """
 
     def unescaped(self, scratch: Path) -> "Table":
-        """The same table with quotation marks escaped by backslashes, if it is better understood like that."""
+        """The same table with quotation marks escaped by backslashes, if that fits it better."""
         if self.layout is None or self.escaped or not self.layout.quote:
             return self
         doubled = self.source.with_doubled_quotes(scratch)
@@ -116,12 +120,12 @@ class Table:
     def _decoded(self, record: Record) -> Record:
         """A record whose bytes that are no UTF-8 have been read in another encoding, or are its cause."""
         if record.cause:
-            return replace(record, cause=_escaped(record.cause))
+            return record._replace(cause=_escaped(record.cause))
         if "".join(cell for cell in record.cells if cell).isascii():
             return record
         cells = [cell and self.source.decoded(cell) for cell in record.cells]
         if not any(there and cell is None for cell, there in zip(cells, record.cells, strict=True)):
-            return replace(record, cells=cells)
+            return record._replace(cells=cells)
         shown = _escaped(" ".join(cell or "" for cell in record.cells))
         cause = f"it is not UTF-8, or damaged: {shown!r} (--encoding reads latin-1 and cp1252)"
         return Record(record.line, [], cause)
@@ -161,7 +165,8 @@ def open_table(
 
     Args:
         db: a connection.
-        path: CSV, TSV, `::`-, `;`- or `|`-separated, JSON lines, a JSON array, or Parquet; each perhaps packed by
+        path: CSV, TSV, `::`-, `;`- or `|`-separated, JSON lines, a JSON array, or Parquet; each perhaps
+            packed by
             gzip, bzip2, xz, zstd or zip.
         scratch: a folder for what is unpacked.
         options: what its looks don't say.

@@ -17,7 +17,8 @@ class ReadOptions:
     """How a table is to be read, where its looks don't say.
 
     Args:
-        columns: which column is which, such as "user=userId,item=2,rating=stars,timestamp=ts": names, or numbers
+        columns: which column is which, such as "user=userId,item=2,rating=stars,timestamp=ts": names, or
+            numbers
             counted from 1. Also "rating=none" (interactions), "count=plays" (interactions, so many each) and
             "timestamp=none".
         encoding: of text; "auto": each field that is no UTF-8 is read as cp1252.

@@ -1,4 +1,4 @@
-"""Which files a path stands for: itself, what a pattern matches, or the parts of a folder that is one table."""
+"""Which files a path stands for: itself, what a pattern matches, or a folder's parts of one table."""
 
 import re
 from dataclasses import dataclass

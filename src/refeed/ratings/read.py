@@ -57,13 +57,15 @@ def prepare(
     milliseconds if beyond 10^11; or ISO dates, UTC unless they say otherwise). Ids stay as they are written.
     Of several rows with the same user and item the latest stays.
 
-    A table without a rating holds interactions, as does one whose ratings are all equal: a click, a purchase, a
-    play each. Their values are 1, or the counts of a column such as plays; those of several rows with the same
+    A table without a rating holds interactions, as does one whose ratings are all equal: a click, a
+    purchase, a
+    play each. Their values are 1, or the counts of a column such as plays; those of several rows with the
+    same
     user and item are added up, so a value says how often.
 
     Args:
-        sources: one or several: tables (CSV, TSV, `::`, `;`, `|`, JSON lines or an array, Parquet; each
-            perhaps packed by gzip, bzip2, xz, zstd or zip), patterns of such, or folders with the parts of one, read one after the
+        sources: one or several: tables (CSV, TSV, `::`, `;`, `|`, JSON lines or an array, Parquet; each perhaps
+            packed by gzip, bzip2, xz, zstd or zip), patterns of such, or folders with the parts of one, read one after the
             other; or one MovieLens folder or zip, or one of the shapes of the Netflix Prize.
         out: the folder to write; whole or absent.
         format: what the sources are; "auto" looks.
@@ -110,8 +112,8 @@ def prepare(
             "sources": ", ".join(path.name for path in paths),
             "format": rows.format,
             "bad": bad,
-            "missing": rows.missing,
-            "notes": "; ".join(rows.notes),
+            **({"missing": rows.missing} if rows.missing else {}),
+            **({"notes": "; ".join(rows.notes)} if rows.notes else {}),
         }
         counts = write_store(
             db, rows.rows, out, titles=rows.titles, source=source, kind=rows.kind, certain=rows.certain

@@ -21,7 +21,8 @@ class PrepareReport:
         ratings: (user, item) pairs in the store.
         users: users in the store.
         items: items in the store.
-        duplicates: rows of a user and an item that another row has, too: of ratings the latest stays, interactions
+        duplicates: rows of a user and an item that another row has, too: of ratings the latest stays,
+            interactions
             are added up.
         bad: rows left out as they are no ratings.
         bad_file: where those were written; None without any.
@@ -51,10 +52,11 @@ class PrepareReport:
 
     def __str__(self) -> str:
         """The report, a line for each fact."""
+        shape = f"{self.users:,} users × {self.items:,} items"
         density = 100 * self.ratings / (self.users * self.items)
         lines = [
             f"{self.out}",
-            f"  {self.kind:10} {self.ratings:,}, {density:.3g} % of {self.users:,} users × {self.items:,} items",
+            f"  {self.kind:10} {self.ratings:,}, {density:.3g} % of {shape}",
             f"  read as    {self.format}: {self.read:,} rows",
             f"  {'scale' if self.kind == 'ratings' else 'values':10} {self.scale[0]:g} to {self.scale[1]:g}",
             f"  times      {_date(self.span[0])} to {_date(self.span[1])}"

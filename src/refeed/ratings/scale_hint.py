@@ -10,9 +10,10 @@ _SHARE_APART, _SHARE_ZERO = 0.01, 0.2
 
 
 def hint_at_codes(db: duckdb.DuckDBPyConnection, values: str) -> tuple[str, ...]:
-    """A sentence for each end of the scale that looks like "not rated": −1 of 1 to 10, 99 of −10 to 10, many zeros.
+    """A sentence for each end of the scale that looks like "not rated": −1 of 1 to 10, 99, many zeros.
 
-    Such a value stands apart, further from the next one than that one from the one after it, and is frequent; or
+    Such a value stands apart, further from the next one than that one from the one after it, and is
+    frequent; or
     it is 0, below all others, and holds a fifth of all ratings.
 
     Args:
@@ -36,7 +37,8 @@ def hint_at_codes(db: duckdb.DuckDBPyConnection, values: str) -> tuple[str, ...]
         zeros = end == 0 and nearest == "min" and at_end >= _SHARE_ZERO * total
         if total >= _ENOUGH and (apart or zeros):
             found.append(
-                f"{at_end:,} ratings ({at_end / total:.0%}) are {end:g}, {'below' if nearest == 'min' else 'above'} "
+                f"{at_end:,} ratings ({at_end / total:.0%}) are {end:g}, "
+                f"{'below' if nearest == 'min' else 'above'} "
                 f'all others; if that means "not rated", leave them out with --missing {end:g}'
             )
     return tuple(found)

@@ -120,10 +120,10 @@ def open_source(path: Path, scratch: Path, encoding: Encoding = "utf-8") -> Sour
         return replace(source, parquet=True)
     if start.startswith(_UTF_16):
         return _transcoded(source, scratch, "utf-16")
-    if len(_CONTROL.findall(start)) > len(start) // 64:
+    if len(_CONTROL.findall(start)) > 2 + len(start) // 64:
         raise DataError(
-            f"{path} is no text (it holds control characters; UTF-16 is read if it starts with a byte order mark); "
-            "expected a table as CSV, TSV, JSON or Parquet"
+            f"{path} is no text (it holds control characters; UTF-16 is read if it starts with a byte order "
+            "mark); expected a table as CSV, TSV, JSON or Parquet"
         )
     if encoding in ("latin-1", "cp1252") and not start.startswith(b"\xef\xbb\xbf"):
         return _transcoded(source, scratch, encoding)

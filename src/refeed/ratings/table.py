@@ -1,6 +1,7 @@
 """Tables of ratings, one after the other, read into DuckDB.
 
-DuckDB reads a spotless delimited file by itself, and Parquet where it lies: a view checks each row in the column's
+DuckDB reads a spotless delimited file by itself, and Parquet where it lies: a view checks each row in the
+column's
 own type, and a spotless file is never copied. All else goes through Python, record by record.
 """
 
@@ -42,7 +43,8 @@ def table_rows(
         options: what their looks don't say.
 
     Raises:
-        DataError: a file is missing, empty, damaged, its columns can't be told, or it is of another kind than the
+        DataError: a file is missing, empty, damaged, its columns can't be told, or it is of another kind
+            than the
             first: ratings, counts, or interactions without a value.
     """
     options = options or ReadOptions()
@@ -118,8 +120,8 @@ class _Reader:
         valued = next((field for field in ("rating", "count") if field in table.fields), None)
         if self.tables and valued != self.valued:
             raise DataError(
-                f"{path} has {_CALLED[valued]}, and {self.tables[0].source.name} has {_CALLED[self.valued]}; give "
-                "tables of one kind, or say which column is which with --columns"
+                f"{path} has {_CALLED[valued]}, and {self.tables[0].source.name} has "
+                f"{_CALLED[self.valued]}; give tables of one kind, or name the columns with --columns"
             )
         place, table = self._place(number, table)
         self._count(number, path, place, may_be_empty=may_be_empty)
@@ -127,7 +129,7 @@ class _Reader:
         self.valued = valued
 
     def _place(self, number: int, table: Table) -> tuple[str, Table]:
-        """Read a table's rows, or make a view of them; say where they are, and what the table proved to be."""
+        """Read a table's rows, or make a view of them; say where they are, and what the table is."""
         if table.source.parquet:
             view = f"parquet_{number}"
             try:
@@ -194,7 +196,8 @@ class _Reader:
         """Note how many rows of a file there are, and of what sort."""
         try:
             counts = self._db.execute(f"""
-                SELECT count(*), count(*) FILTER (WHERE cause IS NULL), count(time) FILTER (WHERE cause IS NULL),
+                SELECT count(*), count(*) FILTER (WHERE cause IS NULL), count(time) FILTER (WHERE cause IS
+                NULL),
                     count(*) FILTER (WHERE milliseconds), count(*) FILTER (WHERE cause = '{NOT_RATED}')
                 FROM {place} WHERE file = {number}
             """).fetchall()[0]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from refeed.errors import DataError
 from refeed.ratings.columns import (
@@ -73,8 +74,7 @@ class Layout:
         return f"{delimiter}, {'without' if self.names is None else 'with'} header"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record of a text file.
 
     Args:
@@ -239,15 +239,15 @@ def find_delimiter(source: Source, fields: Sequence[str]) -> tuple[str, bool]:
     if least == 1:
         return _ONE_COLUMN, False
     raise DataError(
-        f"{source.name}: can't tell at least {least} columns in {shown(first)}; expected them to be separated by a "
-        "comma, tab, '::', ';' or '|'"
+        f"{source.name}: can't tell at least {least} columns in {shown(first)}; expected them to be separated "
+        "by a comma, tab, '::', ';' or '|'"
     )
 
 
 def count_faults(source: Source, layout: Layout) -> float:
     """How many records can't be split into as many fields as expected; infinite if a quotation never ends."""
     try:
-        return sum(record.cause is not None for record in fitted_records(source, layout, [0]))
+        return float(sum(record.cause is not None for record in fitted_records(source, layout, [0])))
     except DataError:
         return float("inf")
 

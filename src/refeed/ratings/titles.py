@@ -1,4 +1,4 @@
-"""Titles of items and what else is known of them, from a table of one's own or MovieLens's and Netflix's files."""
+"""Titles of items and what else is known of them, from any table or MovieLens's and Netflix's files."""
 
 import re
 import tempfile
@@ -15,6 +15,7 @@ from refeed.ratings.columns import TITLE_FIELDS
 from refeed.ratings.open_table import Table, damaged, open_table
 from refeed.ratings.options import ReadOptions
 from refeed.ratings.source import open_source
+from refeed.ratings.text import count_faults
 
 __all__ = ["load_titles"]
 
@@ -60,6 +61,8 @@ def load_titles(
                 _insert(db, TITLE_FIELDS, _netflix_pairs(file))
             return "item_titles"
     table = open_table(db, path, scratch, ReadOptions(encoding=encoding), fields=TITLE_FIELDS)
+    if table.layout is not None and count_faults(table.source, table.layout):
+        table = table.unescaped(scratch)
     return _load(db, *_with_attributes(table))
 
 

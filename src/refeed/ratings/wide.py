@@ -1,6 +1,7 @@
 """Wide tables: a row for each user, a column for each item, a rating or nothing in each cell.
 
-Like Jester's, which has no header and starts each row with the number of jokes rated; or like a spreadsheet's, with
+Like Jester's, which has no header and starts each row with the number of jokes rated; or like a
+spreadsheet's, with
 the items in the first row and the users in the first column.
 """
 
@@ -53,7 +54,8 @@ class WideTable(Table):
         line = "file_row_number + 1 AS line, " if self.source.parquet else ""
         names = ", ".join(quoted(items.get(place, "")) for place in range(max(items) + 1))
         return f"""
-            SELECT {"line, " if line else ""}"user", ([{names}])[substr(place, 2)::INTEGER + 1] AS item, rating
+            SELECT {"line, " if line else ""}"user", ([{names}])[substr(place, 2)::INTEGER + 1] AS item,
+            rating
             FROM (UNPIVOT (SELECT {line}({user})::VARCHAR AS "user", {cells} FROM {self._from()})
                 ON {", ".join(f"c{place}" for place in items)} INTO NAME place VALUE rating)
         """
@@ -87,7 +89,8 @@ class WideTable(Table):
         columns = ", ".join(f"'column{place}': 'VARCHAR'" for place in range(layout.width))
         return f"""read_csv({quoted(duckdb_path(self.source.path))}, delim = {quoted(layout.delimiter)},
             quote = '{layout.quote}', escape = '{layout.quote}', header = {layout.names is not None},
-            skip = {int(layout.told)}, compression = '{packed}', auto_detect = false, columns = {{{columns}}})"""
+            skip = {int(layout.told)}, compression = '{packed}', auto_detect = false,
+            columns = {{{columns}}})"""
 
 
 def open_wide(db: duckdb.DuckDBPyConnection, path: Path, scratch: Path, options: ReadOptions) -> WideTable:
@@ -149,7 +152,7 @@ def _with_columns(
 
 
 def _has_header(first: Sequence[str], missing: Sequence[str]) -> bool:
-    """Whether the first row names the items: it starts with nothing or with "user", or has text in other places."""
+    """Whether the first row names the items: it starts with nothing or "user", or has text elsewhere."""
     texts = [cell for cell in first[1:] if cell.strip() and cell.strip() not in missing]
     return not first[0].strip() or names_all(first[:1], ["user"]) or not all(map(is_number, texts))
 
