@@ -32,7 +32,6 @@ from refeed.baselines.item_knn import ItemKNN
 from refeed.baselines.list_peers import fit_bpr, fit_ials, fit_mult_vae, fit_rec_vae
 from refeed.baselines.listing import Listing, score_blocks
 from refeed.baselines.popular import Popular
-from refeed.errors import DataError
 from refeed.evaluation.ranking import RankingEvaluation, evaluate_ranking
 from refeed.evaluation.relevance import relevant_items
 from refeed.evaluation.significance import mean_differences
@@ -105,32 +104,8 @@ def part(split: Path, name: str) -> Ratings | None:
     """One part of a split: a store, or the table beside its name; None if there is neither."""
     for path in (split / name, split / f"{name}.parquet"):
         if path.exists():
-            return _opened(path)
+            return open_ratings(path)
     return None
-
-
-def _opened(path: Path) -> Ratings:
-    try:
-        return open_ratings(path)
-    except DataError as error:
-        if "rating" not in str(error) or path.suffix != ".parquet":
-            raise
-    return _pairs(path)
-
-
-def _pairs(path: Path) -> Ratings:
-    """A table of user and item alone."""
-    import duckdb  # noqa: PLC0415 - for this alone
-
-    from refeed.ratings.ids import Ids  # noqa: PLC0415
-
-    rows = duckdb.sql(
-        f"SELECT \"user\"::VARCHAR AS u, item::VARCHAR AS i FROM '{path}' GROUP BY ALL ORDER BY ALL"
-    ).fetchnumpy()
-    users, of_user = np.unique(rows["u"].astype(str), return_inverse=True)
-    items, of_item = np.unique(rows["i"].astype(str), return_inverse=True)
-    ids = Ids(users.tolist()), Ids(items.tolist())
-    return Ratings.from_arrays(of_user, of_item, np.ones(len(of_user)), user_ids=ids[0], item_ids=ids[1])
 
 
 def tuning_parts(split: Path) -> tuple[Ratings, Ratings]:
@@ -146,7 +121,7 @@ def tuning_parts(split: Path) -> tuple[Ratings, Ratings]:
 
 def liked_from(train: Ratings, asked: float | None) -> float | None:
     """From which rating on an item is liked: as asked, or where the upper 40 % of train begin."""
-    if train.scale[0] == train.scale[1]:
+    if train.kind == "interactions":
         return None
     if asked is not None:
         return asked
