@@ -121,7 +121,8 @@ def _product(one: Tensor, other: Tensor) -> Float32[Tensor, "rows columns"]:
     """The dense product of two sparse matrices."""
     with warnings.catch_warnings():  # of a layout that torch goes through, and calls young
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
-        return torch.sparse.mm(one, other).to_dense()
+        product: Tensor = torch.sparse.mm(one, other).to_dense()
+        return product
 
 
 def _rows(matrix: Tensor, some: Int64[Tensor, " some"]) -> Tensor:

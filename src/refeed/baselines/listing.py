@@ -1,13 +1,12 @@
 """What the benchmark of lists asks of every model, ours or another library's."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from refeed.evaluation.ranking import ScoreBlocks
 from refeed.ratings.store import Ratings
 
 __all__ = ["Listing", "score_blocks"]
@@ -32,7 +31,9 @@ class Listing(Protocol):
         ...
 
 
-def score_blocks(model: Listing, histories: Ratings) -> ScoreBlocks:
+def score_blocks(
+    model: Listing, histories: Ratings
+) -> Callable[[Int64[np.ndarray, " users"]], Iterator[Float32[Tensor, "block items"]]]:
     """The model as `evaluate_ranking` wants it, so many users at a time that a block stays small."""
     size = max(1, min(1024, _BLOCK // max(histories.n_items, 1)))
 
