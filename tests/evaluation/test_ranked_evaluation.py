@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -255,6 +256,13 @@ def test_a_test_without_a_relevant_item_says_why(
 ) -> None:
     with pytest.raises(DataError, match=words):
         relevant_items(ratings_of(TRAIN), ratings_of(test), liked=liked)
+
+
+def test_interactions_are_all_relevant_and_none_is_liked() -> None:
+    train, test = (replace(part, kind="interactions") for part in random_split(12))
+    assert relevant_items(train, test, seen=[test.select(test.items == 0)]).seen[0].kind == "interactions"
+    with pytest.raises(DataError, match="leave liked out"):
+        relevant_items(train, test, liked=4.0)
 
 
 @pytest.mark.parametrize(("ks", "resamples"), [((), 10), ((0,), 10), ((5,), 0)])

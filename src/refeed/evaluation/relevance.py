@@ -111,8 +111,14 @@ def relevant_items(
         item_counts: training ratings of each item; None: `histories` are the training ratings.
 
     Raises:
-        DataError: there is nothing held out, or nothing of it is relevant.
+        DataError: there is nothing held out, or nothing of it is relevant; or `liked` for data without
+            ratings.
     """
+    if liked is not None and test.kind == "interactions":
+        raise DataError(
+            f"liked is {liked:g}, but the held-out data are interactions, which have no ratings: all of them "
+            "are relevant; leave liked out"
+        )
     if not len(test):
         raise DataError("there is no held-out rating to evaluate lists on; the test set is empty")
     counts = histories.item_counts if item_counts is None else item_counts
@@ -169,6 +175,7 @@ def _moved(ratings: Ratings, users: Int64[np.ndarray, " users"], user_ids: Ids, 
         user_ids=user_ids,
         item_ids=item_ids,
         times=None if ratings.times is None else ratings.times[known],
+        kind=ratings.kind,
     )
     return replace(moved, source=ratings.source)
 
