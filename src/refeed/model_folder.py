@@ -120,7 +120,7 @@ def binding(
     """What the header of weights says of the folder that they belong to; pass it to `save_weights`."""
     low, high = scale
     return {
-        "model": _digest_config(config),
+        "model": digest_settings(config.to_toml()),
         "items": digest_file(run / "items.parquet"),
         "catalogue": digest_file(run / "items.json"),
         "users": str(n_users),
@@ -165,15 +165,12 @@ def read_config(path: Path, digest: str) -> Config:
     """
     check_there(path)
     try:
-        config = config_from_toml(path.read_text(encoding="utf-8"), where=str(path))
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ModelError(f"{path} is damaged ({error}); restore it") from error
-    check_settings(path, _digest_config(config), digest)
+    config = config_from_toml(text, where=str(path))
+    check_settings(path, digest_settings(text), digest)
     return config
-
-
-def _digest_config(config: Config) -> str:
-    return digest_settings(config.model.model_dump(), config.train.precision)
 
 
 def write_items(run: Path, known: Items) -> None:

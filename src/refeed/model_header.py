@@ -9,6 +9,7 @@ checksum            of the weights and all of the above
 
 import hashlib
 import json
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -112,15 +113,29 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def digest_settings(model: Mapping[str, Any], precision: str) -> str:
-    """Of what prediction depends on; how long a model was trained may change by --resume.
+def digest_settings(text: str) -> str:
+    """Of what prediction depends on in a config.toml; how long a model was trained may change by --resume.
 
-    Args:
-        model: the section `model` of a config, every key of it.
-        precision: that of the training.
+    Of what is written there, not of what it means: a later refeed, which knows more settings, finds the same.
+
+    Raises:
+        ValueError: no TOML.
+        KeyError: it has no section `model`.
     """
-    text = json.dumps([dict(model), precision], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    config = tomllib.loads(text)
+    precision = config.get("train", {}).get("precision", "float32")
+    return hashlib.sha256(
+        json.dumps([_plain(config["model"]), precision], sort_keys=True).encode()
+    ).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """The same with whole numbers as what they are to the model: 1 is 1.0."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return float(value) if type(value) is int else value
 
 
 def digest_weights(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, str]) -> str:

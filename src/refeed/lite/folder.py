@@ -2,7 +2,6 @@
 
 import json
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,8 +95,9 @@ def _shrinkage(path: Path, digest: str) -> float:
     """λ, which alone of the settings prediction depends on; whether it is this model's config, and ours."""
     check_there(path)
     try:
-        config = tomllib.loads(path.read_text(encoding="utf-8"))
-        model, train = dict(config["model"]), dict(config["train"])
+        text = path.read_text(encoding="utf-8")
+        config, found = tomllib.loads(text), digest_settings(text)
+        model = dict(config["model"])
         kind = str(model["kind"])
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} is damaged ({error}); restore it") from error
@@ -107,12 +107,5 @@ def _shrinkage(path: Path, digest: str) -> float:
             f"{path.parent} holds a model of kind {what}; refeed.lite knows the kind ridge alone (the "
             "default recipe): load it with refeed.Recommender, or export it by `refeed export --onnx`"
         )
-    check_settings(path, digest_settings(_widened(model), str(train.get("precision"))), digest)
+    check_settings(path, found, digest)
     return float(model["shrinkage"])
-
-
-def _widened(model: Mapping[str, Any]) -> dict[str, Any]:
-    """Whole numbers written by hand as the numbers that they are to the full model."""
-    return {
-        key: float(value) if key != "width" and type(value) is int else value for key, value in model.items()
-    }
