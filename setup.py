@@ -32,7 +32,7 @@ setup(
         Extension(
             "refeed.kernels._native",
             ["src/refeed/kernels/kernels.c"],
-            depends=["src/refeed/kernels/rows.h", "src/refeed/kernels/updates.h"],
+            depends=[f"src/refeed/kernels/{name}.h" for name in ("gram", "rows", "updates")],
             extra_compile_args=["-O3", "-fno-math-errno"],
             optional=True,
         )

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
-__all__ = ["by_item", "described", "dots", "kernels", "serves", "sums", "update"]
+__all__ = ["by_item", "described", "dots", "gram", "kernels", "serves", "sums", "update"]
 
 _POINTER, _LENGTH, _COUNT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 _NAMES = {torch.float32: "float32", torch.float64: "float64"}
@@ -100,6 +100,33 @@ def by_item(
     return starts, users, order
 
 
+def gram(
+    bounds: Int32[Tensor, " bounds"],
+    items: Int32[Tensor, " pairs"],
+    values: Float[Tensor, " pairs"],
+    out: Float[Tensor, "rows items"],
+    *,
+    first: int = 0,
+    upper: bool = False,
+) -> None:
+    """Rows of the Gram matrix Xᵀ X of a sparse X, each summed by one thread in the order of the users.
+
+    Args:
+        bounds: where each user's pairs start, and their total at the end.
+        items: of each pair, ascending within a user.
+        values: x of each pair.
+        out: is overwritten by the rows first, first + 1, …; contiguous.
+        first: see `out`.
+        upper: leave the entries before the diagonal at 0, which saves half of the work.
+    """
+    n_items = out.shape[1]
+    assert out.is_contiguous()  # noqa: S101 - or it would not change
+    values = values.contiguous()
+    sorted_by_item = by_item(bounds, items, n_items)
+    pointers = [tensor.data_ptr() for tensor in (bounds, items, *sorted_by_item, values, out)]
+    _function("gram", out)(len(out), n_items, first, int(upper), *pointers, *_threads())
+
+
 def update(
     name: Literal["momentum_skip", "momentum_step", "adamw_skip", "adamw_step"],
     rows: Int64[Tensor, " rows"],
@@ -135,6 +162,8 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     for name in _NAMES.values():
         getattr(library, f"refeed_sums_{name}").argtypes = [_LENGTH] * 2 + [_POINTER] * 7 + [_COUNT]
         getattr(library, f"refeed_dots_{name}").argtypes = [_LENGTH] * 2 + [_POINTER] * 6 + [_COUNT]
+        gram_rows = getattr(library, f"refeed_gram_{name}")
+        gram_rows.argtypes = [_LENGTH] * 3 + [_COUNT] + [_POINTER] * 8 + [_COUNT]
         for formula in ("momentum_skip", "momentum_step", "adamw_skip", "adamw_step"):
             function = getattr(library, f"refeed_{formula}_{name}")
             function.argtypes = [_LENGTH] * 3 + [_POINTER] * 7 + [_COUNT]

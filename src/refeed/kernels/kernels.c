@@ -44,6 +44,7 @@ typedef double doubles __attribute__((vector_size(64)));
 #define VECTOR floats
 #define NAME(x) x##_float32
 #define SQRT __builtin_sqrtf
+#include "gram.h"
 #include "rows.h"
 #include "updates.h"
 #undef REAL
@@ -54,6 +55,7 @@ typedef double doubles __attribute__((vector_size(64)));
 #define VECTOR doubles
 #define NAME(x) x##_float64
 #define SQRT __builtin_sqrt
+#include "gram.h"
 #include "rows.h"
 #include "updates.h"
 
@@ -94,6 +96,18 @@ typedef double doubles __attribute__((vector_size(64)));
     }
 EXPORT(float32, float)
 EXPORT(float64, double)
+
+/* Rows first to first + n of the Gram matrix of a sparse matrix, given by user and by item. */
+#define GRAM(type, real)                                                                                          \
+    LOOPS(gram, type)                                                                                             \
+    void refeed_gram_##type(int64_t n, int64_t n_items, int64_t first, int upper, const int32_t *bounds,          \
+                            const int32_t *items, const int32_t *item_bounds, const int32_t *users,               \
+                            const int32_t *order, const real *values, real *out, parallel start, int threads) {   \
+        const gram_task_##type t = {n_items, first, upper, bounds, items, item_bounds, users, order, values, out}; \
+        run(BEST(gram, type), &t, n, start, threads);                                                             \
+    }
+GRAM(float32, float)
+GRAM(float64, double)
 
 /* Optimizer steps: the loops over the rows that a call is about, each fetching a row ahead. */
 #define UPDATE(name, type, real)                                                                               \
