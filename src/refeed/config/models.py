@@ -76,7 +76,8 @@ class RidgeConfig(Strict):
             these, by the number of ratings.
         prior_users: precision of what users add to the items they rated, F; "auto": likewise.
         prior_implicit: precision of what having rated an item says of a user, Y.
-        prior_bias: precision of the items' biases.
+        prior_bias: precision of the items' biases; "auto": from how much the items' levels differ, which moments
+            of the training ratings tell (`models/variances.py`).
         drift: days over which the past of an item's level counts for its future; 0: its past counts alike,
             however long ago; "auto": chosen on the validation ratings, 0 without these or without times.
     """
@@ -89,7 +90,7 @@ class RidgeConfig(Strict):
     prior_vectors: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     prior_users: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     prior_implicit: Annotated[float, Field(ge=0)] = 3.0
-    prior_bias: Annotated[float, Field(ge=0)] = 10.0
+    prior_bias: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     drift: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
 
 

@@ -11,6 +11,7 @@ from refeed.config import Config, RidgeConfig
 from refeed.errors import ConfigError
 from refeed.evaluation.metrics import clipped, rmse
 from refeed.models.interface import Model
+from refeed.models.variances import variances_of
 from refeed.progress import Reporter
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
@@ -20,7 +21,7 @@ __all__ = ["AUTO_SETTINGS", "resolve_auto"]
 Trained = Callable[[Config, Ratings], Model]
 """Trains a model with all its updates."""
 
-AUTO_SETTINGS = ("width", "prior_vectors", "prior_users")
+AUTO_SETTINGS = ("width", "prior_vectors", "prior_users", "prior_bias")
 """The settings of a model that may say "auto"."""
 
 _START, _POWER = 500.0, 0.5
@@ -57,6 +58,9 @@ def resolve_auto(
         )
     if model.width == "auto":
         config = _with(config, {"width": _width(len(train))})
+    if model.prior_bias == "auto":
+        # The penalty is prior / 2 × b² beside a sum of squared errors.
+        config = _with(config, {"prior_bias": _round(2 * variances_of(train).item_damping)})
     if "auto" not in (model.prior_users, model.prior_vectors):
         return config
     of_users = _START * (len(train) / 100_000) ** _POWER
