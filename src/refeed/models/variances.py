@@ -1,20 +1,21 @@
 """How much users, items and chance each make ratings differ: variance components, from moments alone.
 
-With r_ui = μ + a_u + b_i + e_ui, and a, b and e independent of variances σ_u², σ_i² and σ_e², the sums of squares within
-users, within items and in all have the expectations
+With r_ui = μ + a_u + b_i + e_ui, and a, b and e independent of variances σ_u², σ_i² and σ_e², the sums of
+squares within users, within items and in all have the expectations
 
     Σ_u Σ_i (r_ui − r̄_u)² :  (σ_i² + σ_e²) (N − users)
     Σ_i Σ_u (r_ui − r̄_i)² :  (σ_u² + σ_e²) (N − items)
     Σ (r_ui − r̄)²         :  σ_u² (N − Σ n_u² / N) + σ_i² (N − Σ n_i² / N) + σ_e² (N − 1)
 
-for N ratings, of each pair one at most: three linear equations, at the cost of a pass over the ratings (Gao & Owen
-2017, "Efficient moment calculations for variance components in large unbalanced crossed random effects models").
+for N ratings, of each pair one at most: three linear equations, at the cost of a pass over the ratings (Gao &
+Owen 2017, "Efficient moment calculations for variance components in large unbalanced crossed random effects
+models").
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int32, Int64
 
 from refeed.ratings.store import Ratings
 
@@ -61,15 +62,24 @@ def variances_of(train: Ratings) -> Variances:
     equations = [
         [0, in_users, in_users],
         [in_items, 0, in_items],
-        [ratings - _concentration(train.user_counts), ratings - _concentration(train.item_counts), ratings - 1],
+        [
+            ratings - _concentration(train.user_counts),
+            ratings - _concentration(train.item_counts),
+            ratings - 1,
+        ],
     ]
-    # Without two ratings of anybody there is nothing to tell the levels from chance: the least squares are 0 then.
-    solved = np.linalg.lstsq(np.array(equations, dtype=np.float64), [by_user, by_item, squares], rcond=None)[0]
+    # Without two ratings of anybody nothing tells the levels from chance; least squares share it out then.
+    solved = np.linalg.lstsq(np.array(equations, dtype=np.float64), [by_user, by_item, squares], rcond=None)[
+        0
+    ]
     return Variances(*(float(variance) for variance in solved))
 
 
 def _within(
-    squares: float, groups: Int64[np.ndarray, " ratings"], train: Ratings, counts: Int64[np.ndarray, " groups"]
+    squares: float,
+    groups: Int32[np.ndarray, " ratings"] | Int64[np.ndarray, " ratings"],
+    train: Ratings,
+    counts: Int64[np.ndarray, " groups"],
 ) -> float:
     """Σ (r − mean of its group)²."""
     sums = np.bincount(groups, weights=train.values, minlength=len(counts)) - train.mean * counts

@@ -18,6 +18,7 @@ from refeed.training.fit import fit
 
 USERS, ITEMS, WIDTH = 20, 9, 3
 CPU = torch.device("cpu")
+PRIORS = {"prior_users": 500.0, "prior_vectors": 1000.0, "prior_bias": 10.0}
 
 
 def ratings() -> Ratings:
@@ -34,7 +35,7 @@ def ratings() -> Ratings:
 
 def learner(train: Ratings, *, hidden: float = 0.0, noise: float = 0.0) -> RidgeLearner:
     """In float64, with all parameters moved off their start."""
-    model = RidgeConfig(width=WIDTH, hidden=hidden, noise=noise, prior_users=500.0, prior_vectors=1000.0)
+    model = RidgeConfig(width=WIDTH, hidden=hidden, noise=noise, **PRIORS)
     config = Config(model=model, train=TrainConfig(precision="float64"))
     made = RidgeLearner(config, train, CPU)
     random = torch.Generator().manual_seed(1)

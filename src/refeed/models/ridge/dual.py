@@ -1,13 +1,15 @@
 """The closed form of `posterior.py` in the space of the ratings, for histories shorter than the code is wide.
 
-With the prior's precision P = diag(p) and its mean m = P⁻¹ Σ_j c_j, a user's values are jointly Gaussian with mean Xm and
-covariance I + K, K = X P⁻¹ Xᵀ (Rasmussen & Williams 2006, section 2.1). So n ratings cost n³ instead of width³:
+With the prior's precision P = diag(p) and its mean m = P⁻¹ Σ_j c_j, a user's values are jointly Gaussian with
+mean Xm and covariance I + K, K = X P⁻¹ Xᵀ (Rasmussen & Williams 2006, section 2.1). So n ratings cost n³
+instead of width³:
 
     S = (I + K)⁻¹ over the observed places,    G = X P⁻¹ Cᵀ,    e = y − G 1,    a = S e,
     z = m + P⁻¹ Xᵀ a,    A⁻¹ = P⁻¹ − P⁻¹ Xᵀ S X P⁻¹.
 
-An observed value's error once it is left out is a_j / S_jj (ibid., eq. 5.12); as its c_j is taken out of the mean,
-too, which adds G_·j to e, it is (a_j + Σ_i S_ji G_ij) / S_jj here. And 1 / S_jj is its predictive variance.
+An observed value's error once it is left out is a_j / S_jj (ibid., eq. 5.12); as its c_j is taken out of the
+mean, too, which adds G_·j to e, it is (a_j + Σ_i S_ji G_ij) / S_jj here. And 1 / S_jj is its predictive
+variance.
 """
 
 from typing import Any
@@ -76,7 +78,7 @@ class _LeaveOneOut(torch.autograd.Function):
         left_out = (weights + (solved * told.transpose(1, 2)).sum(dim=2)) / own
         errors = torch.where(observed > 0, left_out, rest - _times(kernel, weights))
         ctx.save_for_backward(
-            vectors, implicit, precision, observed, scaled, kernel, told, solved, rest, weights, errors
+            implicit, precision, observed, scaled, kernel, told, solved, rest, weights, errors
         )
         across = kernel * observed[:, None]
         unseen = kernel.diagonal(dim1=1, dim2=2) - ((across @ solved) * across).sum(dim=2)
@@ -86,7 +88,7 @@ class _LeaveOneOut(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        vectors, implicit, precision, observed, scaled, kernel, told, solved, *others = ctx.saved_tensors
+        implicit, precision, observed, scaled, kernel, told, solved, *others = ctx.saved_tensors
         rest, weights, errors = others
         own = solved.diagonal(dim1=1, dim2=2)
         of_seen, of_unseen = gradients[0] * observed, gradients[0] * (1 - observed)

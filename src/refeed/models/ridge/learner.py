@@ -44,6 +44,7 @@ __all__ = ["RidgeExample", "RidgeLearner"]
 _START = 0.05  # deviation of V at the start
 _DOUBT = 0.3  # a at the start
 _CALIBRATED = 2000  # users whose leave-one-out errors tell how sure predictions are
+_RATERS = 1000.0  # of an item, up to which F learns at the rate of all
 _OFTEN = 64  # F is updated so often that its sums, over all ratings, cost at most about what the batches cost
 
 
@@ -92,7 +93,7 @@ class RidgeLearner(nn.Module):
     ) -> None:
         super().__init__()
         model = config.model
-        self._calibrated = calibrated
+        self._calibrated, self._seed = calibrated, config.train.seed
         if not isinstance(model, RidgeConfig) or "auto" in (
             model.width,
             model.prior_users,
@@ -109,6 +110,7 @@ class RidgeLearner(nn.Module):
         counts = torch.from_numpy(train.item_counts)
         self._root = counts.clamp(min=1).to(like).rsqrt()[:, None]
         self._rareness = 1 / (counts.to(like) + RARE)
+        self._pace = _pace(train.item_counts)
         generator = torch.Generator().manual_seed(config.train.seed)
         start = torch.randn(train.n_items, width, generator=generator) * _START
         self.vectors = nn.Parameter(start.to(like))
@@ -130,7 +132,7 @@ class RidgeLearner(nn.Module):
         model, ratings = self.config, len(self.rows)
         return [
             {"params": [self.vectors], "weight_decay": float(model.prior_vectors) / ratings},
-            {"params": [self.users], "weight_decay": float(model.prior_users) / ratings},
+            {"params": [self.users], "weight_decay": float(model.prior_users) / ratings, "rate": self._pace},
             {"params": [self.implicit], "weight_decay": model.prior_implicit / ratings},
             {"params": [self.bias], "weight_decay": float(model.prior_bias) / ratings},
             {"params": [self.scale, self.log_doubt], "weight_decay": 0.0},
@@ -156,7 +158,7 @@ class RidgeLearner(nn.Module):
         if not isinstance(model, RidgeAutoencoder):
             raise TypeError(f"a ridge autoencoder is completed here, not a {type(model).__name__}")
         said = [hold_to_biases(model, train, held_out), carry_forward(model, train, held_out, self.config)]
-        calibrate(model, train, held_out)
+        calibrate(model, train, held_out, self._seed)
         return "; ".join(line for line in said if line) or None
 
     # ------------------------------------------------------------------ batches
@@ -263,7 +265,7 @@ class RidgeLearner(nn.Module):
         found: Float[Tensor, "users places columns"],
     ) -> tuple[Float[Tensor, "users places"], Float[Tensor, "users places"]]:
         """The leave-one-out errors of a block of users, and xᵀA⁻¹x of the codes that made them."""
-        width = self.config.width
+        width = self.vectors.shape[1]
         places = Places.of(
             (found[..., :width], found[..., width], found[..., width + 1 :]),
             torch.from_numpy(block.of(example.values)).to(found),
@@ -315,7 +317,7 @@ class RidgeLearner(nn.Module):
         Taken from the training ratings of some of the users, nothing hidden and no noise.
         """
         everybody = np.flatnonzero(self.rows.user_counts)
-        users = np.random.default_rng(0).permutation(everybody)[:_CALIBRATED]
+        users = np.random.default_rng(self._seed).permutation(everybody)[:_CALIBRATED]
         count = int(self.rows.user_counts[users].sum())
         example = self._example(users, slice(0, len(users)), np.ones(count, dtype=bool))
         vectors, bias = self._items_of(example)
@@ -356,3 +358,13 @@ class RidgeLearner(nn.Module):
         if self._calibrated:
             model.quantiles.copy_(torch.from_numpy(self.quantiles()))
         return model.eval()
+
+
+def _pace(counts: Int64[np.ndarray, " items"]) -> float:
+    """F's learning rate as a part of that of all others.
+
+    Adam moves every F_w by about the rate, and where an item's n raters agree, its v and b, which add n^-½ Σ F,
+    by √n times as much. So from some n on F must learn the slower the more raters a rated item has.
+    """
+    raters = float(np.square(counts, dtype=np.float64).sum() / max(counts.sum(), 1))
+    return float(min(1.0, np.sqrt(_RATERS / max(raters, 1.0))))

@@ -1,7 +1,8 @@
-"""The levels of users and items, without any vectors: where a ridge autoencoder starts, and what it must beat.
+"""The levels of users and items, without vectors: where a ridge autoencoder starts, and what it must beat.
 
-With V = Y = 0 a ridge autoencoder is the model of damped biases, exactly: its code is the user's bias over s, shrunk by
-λ / s² ratings. So the tuned biases are one setting of it, with intervals and explanations like any other.
+With V = Y = 0 a ridge autoencoder is the model of damped biases, exactly: its code is the user's bias over s,
+shrunk by λ / s² ratings. So the tuned biases are one setting of it, with intervals and explanations like any
+other.
 """
 
 import numpy as np
@@ -18,6 +19,9 @@ from refeed.ratings.store import Ratings
 
 __all__ = ["hold_to_biases", "levels_of"]
 
+_WALKED = 5_000_000
+"""Ratings up to which dampings are chosen on validation; with more the moments' are as good, and cheaper."""
+
 
 def levels_of(train: Ratings, shrinkage: float) -> tuple[Float64[np.ndarray, " items"], float]:
     """The items' levels b, in units of ratings, and s, with the variances that moments tell.
@@ -27,9 +31,7 @@ def levels_of(train: Ratings, shrinkage: float) -> tuple[Float64[np.ndarray, " i
         shrinkage: λ.
     """
     variances = variances_of(train)
-    biases = Biases.fit(
-        train, user_damping=variances.user_damping, item_damping=variances.item_damping
-    )
+    biases = Biases.fit(train, user_damping=variances.user_damping, item_damping=variances.item_damping)
     return biases.items, _scale(shrinkage, variances.user_damping)
 
 
@@ -37,8 +39,8 @@ def levels_of(train: Ratings, shrinkage: float) -> tuple[Float64[np.ndarray, " i
 def hold_to_biases(model: RidgeAutoencoder, train: Ratings, held_out: Aligned | None) -> str | None:
     """Compare a trained model with tuned biases, and make it these if they are better beyond chance.
 
-    Beyond chance: the 95 % interval of the difference between the validation RMSEs (`evaluation/significance.py`)
-    leaves out 0.
+    Beyond chance: the 95 % interval of the difference between the validation RMSEs leaves out 0
+    (`evaluation/significance.py`).
 
     Args:
         model: trained.
@@ -51,7 +53,9 @@ def hold_to_biases(model: RidgeAutoencoder, train: Ratings, held_out: Aligned | 
     if held_out is None:
         return None
     variances = variances_of(train)
-    dampings = walk_damping(train, held_out, (variances.user_damping, variances.item_damping))
+    dampings = variances.user_damping, variances.item_damping
+    if len(train) <= _WALKED:
+        dampings = walk_damping(train, held_out, dampings)
     biases = Biases.fit(train, user_damping=dampings[0], item_damping=dampings[1])
     of_users = biases.of_users(train.indptr, train.items, train.values)
     predicted = model.predict(train, held_out.users, held_out.items)
@@ -59,8 +63,8 @@ def hold_to_biases(model: RidgeAutoencoder, train: Ratings, held_out: Aligned | 
     theirs = _errors(biases.predict(of_users, held_out.users, held_out.items), train, held_out)
     ((difference, _),) = paired([ours], [theirs])
     said = (
-        f"validation RMSE {difference.value:+.4f} against biases damped by {dampings[0]:g} and {dampings[1]:g} "
-        "(users, items)"
+        f"validation RMSE {difference.value:+.4f} against biases damped by {dampings[0]:g} (users) "
+        f"and {dampings[1]:g} (items)"
     )
     if difference.low is None or difference.low <= 0:
         return said

@@ -9,8 +9,8 @@ where p is the prior's precision. The pull m = Σ_j c_j is a sum over the rated 
 rating out takes its x_j x_jᵀ, x_j y_j and c_j away, and nothing else.
 
 Here a block of users is padded to the same number of places (`padded.py`); a place without a rating has
-`observed` = 0 and adds nothing. Histories shorter than the code is wide are solved in the space of their ratings, to the
-same numbers but for rounding (`dual.py`).
+`observed` = 0 and adds nothing. Histories shorter than the code is wide are solved in the space of their
+ratings, to the same numbers but for rounding (`dual.py`).
 """
 
 from dataclasses import dataclass
