@@ -8,10 +8,10 @@ from jaxtyping import Float64, Int32, Int64
 from numpy.typing import NDArray
 
 from refeed.errors import ConfigError, DataError
-from refeed.ratings.pairs import Aligned, align_to
+from refeed.ratings.pairs import align_to
 from refeed.ratings.store import Ratings
 
-__all__ = ["Biases", "pick_damping", "walk_damping"]
+__all__ = ["Biases", "pick_damping"]
 
 _CHUNK = 1 << 22  # ratings at a time: bounds the float64 temporaries to some 100 MB
 _TOLERANCE = 1e-9  # of the conjugate gradients' residual, relative to its start
@@ -115,19 +115,6 @@ def pick_damping(train: Ratings, valid: Ratings) -> tuple[float, float]:
             f"none of the {len(valid)} validation ratings has a user and an item that occur in training; "
             "validate on ratings of the training users and items, or set the damping yourself"
         )
-    return walk_damping(train, pairs)
-
-
-def walk_damping(
-    train: Ratings, pairs: Aligned, start: tuple[float, float] = (5.0, 3.0)
-) -> tuple[float, float]:
-    """As `pick_damping`, from the point of the grid that is nearest to a start.
-
-    Args:
-        train: ratings to fit to.
-        pairs: held-out ratings of known users and items, at least one.
-        start: damping of users and of items.
-    """
     errors: dict[tuple[int, int], float] = {}
 
     def error(point: tuple[int, int]) -> float:
@@ -138,16 +125,11 @@ def walk_damping(
             errors[point] = float(np.mean(residual**2))
         return errors[point]
 
-    best, previous = (_nearest(start[0]), _nearest(start[1])), None
+    best, previous = (_GRID.index(5.0), _GRID.index(3.0)), None
     while best != previous:
         previous = best
         best = min([best, *_neighbours(best)], key=error)
     return _GRID[best[0]], _GRID[best[1]]
-
-
-def _nearest(damping: float) -> int:
-    """The place of the grid's nearest value, by ratio."""
-    return int(np.argmin(np.abs(np.log(_GRID) - np.log(damping))))
 
 
 def _neighbours(point: tuple[int, int]) -> Iterator[tuple[int, int]]:

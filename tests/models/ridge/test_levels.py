@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from refeed.config import RidgeConfig
-from refeed.models.biases import Biases, walk_damping
+from refeed.models.biases import Biases
 from refeed.models.ridge.levels import hold_to_biases
 from refeed.models.ridge.model import RidgeAutoencoder
+from refeed.models.variances import variances_of
 from refeed.ratings.ids import Ids
 from refeed.ratings.pairs import Aligned, align_to
 from refeed.ratings.store import Ratings
@@ -41,21 +42,21 @@ def model_of(train: Ratings, seed: int) -> RidgeAutoencoder:
     return model
 
 
-def test_a_model_that_is_worse_than_tuned_biases_beyond_chance_becomes_them() -> None:
+def test_a_model_that_is_worse_than_damped_biases_beyond_chance_becomes_them() -> None:
     train, held_out = levels_alone()
     model = model_of(train, seed=1)
     said = hold_to_biases(model, train, held_out)
     assert said is not None
     assert said.endswith("the model is these biases")
-    dampings = walk_damping(train, held_out, (5.0, 5.0))
-    biases = Biases.fit(train, user_damping=dampings[0], item_damping=dampings[1])
+    variances = variances_of(train)
+    biases = Biases.fit(train, user_damping=variances.user_damping, item_damping=variances.item_damping)
     expected = biases.predict(
         biases.of_users(train.indptr, train.items, train.values), held_out.users, held_out.items
     )
     assert model.predict(train, held_out.users, held_out.items) == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_model_that_is_as_good_as_tuned_biases_stays_what_it_is() -> None:
+def test_a_model_that_is_as_good_as_damped_biases_stays_what_it_is() -> None:
     train, held_out = levels_alone()
     model = model_of(train, seed=1)
     hold_to_biases(model, train, held_out)

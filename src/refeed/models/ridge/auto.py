@@ -173,7 +173,7 @@ class _Search:
         both = self._both()
         users, vectors = self._priors(both)
         factor = _LONGER * _FACTOR ** self._between(both)
-        while self._error(users * _FACTOR, vectors, 0) < self._error(users, vectors, 0) * (1 - _HARDLY):
+        while self._error(users * _FACTOR, vectors) < self._error(users, vectors) * (1 - _HARDLY):
             users *= _FACTOR
         return users * factor, vectors * factor
 
@@ -182,10 +182,10 @@ class _Search:
 
     def _both(self) -> int:
         """How many steps from the start the best is, where both priors change together."""
-        best = min((0, 1, -1), key=lambda steps: self._error(*self._priors(steps), 2 - abs(steps)))
+        best = min((0, 1, -1), key=lambda steps: self._error(*self._priors(steps)))
         while 0 < abs(best) < _FARTHEST:
             further = best + int(np.sign(best))
-            if self._error(*self._priors(further), 1) >= self._error(*self._priors(best), 1) * (1 - _HARDLY):
+            if self._error(*self._priors(further)) >= self._error(*self._priors(best)) * (1 - _HARDLY):
                 break
             best = further
         return best
@@ -200,11 +200,11 @@ class _Search:
         return float(np.clip((weaker - stronger) / (2 * curvature), -0.5, 0.5)) if curvature > 0 else 0.0
 
     def _key(self, of_users: float, of_vectors: float) -> tuple[float, float]:
-        tried = _with_priors(self.config, of_users, of_vectors).model
-        return tried.prior_users, tried.prior_vectors
+        tried: Any = _with_priors(self.config, of_users, of_vectors).model
+        return float(tried.prior_users), float(tried.prior_vectors)
 
-    def _error(self, of_users: float, of_vectors: float, more: int) -> float:
-        """The validation RMSE after a trial; it is made once, and `more` will follow at least."""
+    def _error(self, of_users: float, of_vectors: float) -> float:
+        """The validation RMSE after a trial, which is made once."""
         priors = self._key(of_users, of_vectors)
         if priors not in self.errors:
             started = time.perf_counter()
@@ -216,9 +216,14 @@ class _Search:
                 f"trial {len(self.errors)} ({len(self.train):,} ratings, {_length(self.config)}): "
                 f"model.prior_users = {priors[0]:g}, model.prior_vectors = {priors[1]:g}, "
                 f"validation RMSE {error:.4f}, {time.perf_counter() - started:.1f} s; "
-                f"{f'at least {more}' if more else 'perhaps'} more"
+                f"{self._to_come()} more"
             )
         return self.errors[priors]
+
+    def _to_come(self) -> str:
+        """How many trials follow: the start's neighbours, and a stronger F if it isn't given."""
+        least = (3 if self.config.model.prior_users != "auto" else 4) - len(self.errors)  # type: ignore[union-attr]
+        return f"at least {least}" if least > 0 else "perhaps one"
 
 
 def _shorter(config: Config) -> Config:

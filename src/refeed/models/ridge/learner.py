@@ -363,7 +363,7 @@ class RidgeLearner(nn.Module):
 def _pace(counts: Int64[np.ndarray, " items"]) -> float:
     """F's learning rate as a part of that of all others.
 
-    Adam moves every F_w by about the rate, and where an item's n raters agree, its v and b, which add n^-½ Σ F,
+    Adam moves every F_w by about the rate, and where an item's n raters agree, v and b, which add n^-½ Σ F,
     by √n times as much. So from some n on F must learn the slower the more raters a rated item has.
     """
     raters = float(np.square(counts, dtype=np.float64).sum() / max(counts.sum(), 1))

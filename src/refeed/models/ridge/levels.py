@@ -11,16 +11,13 @@ from jaxtyping import Float64, Int64
 
 from refeed.evaluation.metrics import UserErrors, clipped, user_errors
 from refeed.evaluation.significance import paired
-from refeed.models.biases import Biases, walk_damping
+from refeed.models.biases import Biases
 from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.models.variances import variances_of
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
 
 __all__ = ["hold_to_biases", "levels_of"]
-
-_WALKED = 5_000_000
-"""Ratings up to which dampings are chosen on validation; with more the moments' are as good, and cheaper."""
 
 
 def levels_of(train: Ratings, shrinkage: float) -> tuple[Float64[np.ndarray, " items"], float]:
@@ -37,7 +34,10 @@ def levels_of(train: Ratings, shrinkage: float) -> tuple[Float64[np.ndarray, " i
 
 @torch.no_grad()
 def hold_to_biases(model: RidgeAutoencoder, train: Ratings, held_out: Aligned | None) -> str | None:
-    """Compare a trained model with tuned biases, and make it these if they are better beyond chance.
+    """Compare a trained model with damped biases, and make it these if they are better beyond chance.
+
+    Their dampings are what the variances of the levels ask for. Dampings chosen on the same validation ratings
+    would win by that choice alone: of 1,285 ratings, users by 1 and items by 50, which lose on the test ratings.
 
     Beyond chance: the 95 % interval of the difference between the validation RMSEs leaves out 0
     (`evaluation/significance.py`).
@@ -45,7 +45,7 @@ def hold_to_biases(model: RidgeAutoencoder, train: Ratings, held_out: Aligned | 
     Args:
         model: trained.
         train: the training ratings.
-        held_out: the validation ratings, on which the dampings are chosen, too.
+        held_out: the validation ratings.
 
     Returns:
         What came out, for people; None without validation ratings.
@@ -53,18 +53,15 @@ def hold_to_biases(model: RidgeAutoencoder, train: Ratings, held_out: Aligned | 
     if held_out is None:
         return None
     variances = variances_of(train)
-    dampings = variances.user_damping, variances.item_damping
-    if len(train) <= _WALKED:
-        dampings = walk_damping(train, held_out, dampings)
-    biases = Biases.fit(train, user_damping=dampings[0], item_damping=dampings[1])
+    biases = Biases.fit(train, user_damping=variances.user_damping, item_damping=variances.item_damping)
     of_users = biases.of_users(train.indptr, train.items, train.values)
     predicted = model.predict(train, held_out.users, held_out.items)
     ours = _errors(predicted, train, held_out)
     theirs = _errors(biases.predict(of_users, held_out.users, held_out.items), train, held_out)
     ((difference, _),) = paired([ours], [theirs])
     said = (
-        f"validation RMSE {difference.value:+.4f} against biases damped by {dampings[0]:g} (users) "
-        f"and {dampings[1]:g} (items)"
+        f"validation RMSE {difference.value:+.4f} against biases damped by "
+        f"{variances.user_damping:.2g} (users) and {variances.item_damping:.2g} (items)"
     )
     if difference.low is None or difference.low <= 0:
         return said
