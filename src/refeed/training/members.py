@@ -34,6 +34,7 @@ from refeed.training.loop import EpochEnd, EpochStart, train
 from refeed.training.measure import valid_rmse
 from refeed.training.output import Folder, Metrics, Output
 from refeed.training.stopping import stopping
+from refeed.training.too_fast import is_too_fast, lowered
 
 __all__ = ["Task", "make_learner", "train_members"]
 
@@ -135,7 +136,7 @@ def _whole(task: Task, members: Sequence[Model]) -> Model:
             every.append(build_member(config, n_users=task.train.n_users, n_items=task.train.n_items))
     whole = assembled(task.config, every)
     if isinstance(whole, Uncertain):
-        calibrate(whole, task.train, task.held_out)
+        calibrate(whole, task.train, task.held_out, task.config.train.seed)
     return whole
 
 
@@ -145,7 +146,7 @@ def _weighed(task: Task, members: Sequence[Model]) -> tuple[Model, str | None]:
     if not isinstance(whole, Blend) or len(members) < task.config.members or task.held_out is None:
         return whole, None
     said = weigh(whole, task.train, task.held_out)
-    calibrate(whole, task.train, task.held_out)
+    calibrate(whole, task.train, task.held_out, task.config.train.seed)
     return whole, said
 
 
@@ -162,6 +163,11 @@ class _Member:
     def __init__(self, task: Task, before: Sequence[Model], number: int, place: Place) -> None:
         self.task, self.before, self.place = task, before, place
         self.config = config_of_member(task.config, number)
+        self._start()
+
+    def _start(self) -> None:
+        """Make all that is trained, at its start."""
+        task = self.task
         self.learner: _Learner = make_learner(self.config, task.train, task.valid, task.runtime.device)
         self.batches: Batches[Any] = Batches(self.learner, self.config.train, task.runtime)
         self.optimizer = make_optimizer(
@@ -185,7 +191,8 @@ class _Member:
         self._say_facts()
         with stopping() as stop:
             try:
-                self._train(stop)
+                while not self._train(stop):
+                    self._start_again()
             except TrainingDivergedError as error:
                 raise TrainingDivergedError(
                     f"{error}. {task.output.kept(self.place)}. Try " + ", or ".join(self._hints())
@@ -193,14 +200,19 @@ class _Member:
         task.runtime.wait()  # until the weights are written
         return self._complete()
 
-    def _train(self, stop: Callable[[], bool]) -> None:
+    def _train(self, stop: Callable[[], bool]) -> bool:
+        """Train to the end; False where it must start again at a lower rate."""
         task, saved = self.task, time.perf_counter()
-        loop = train(self.learner, self.optimizer, self.batches, self.config.train, task.runtime, self.place)
+        config, epochs = lowered(self.config, self.place).train, 0
+        loop = train(self.learner, self.optimizer, self.batches, config, task.runtime, self.place)
         for event in loop:
             if isinstance(event, EpochStart):
+                epochs = event.epochs
                 task.reporter.start_epoch(event.epoch, event.epochs, event.done, event.users)
             elif isinstance(event, EpochEnd):
                 self._end_epoch(event)
+                if is_too_fast(self.config, self.place, epochs):
+                    return False
             else:
                 task.reporter.advance(event.users, event.loss)
                 if task.runtime.total(int(stop())):
@@ -209,6 +221,20 @@ class _Member:
                     continue
                 task.output.save_checkpoint(self.learner, self.optimizer, self.place)
             saved = time.perf_counter()
+        return True
+
+    def _start_again(self) -> None:
+        """Forget this member's training, and lower its rate."""
+        place, number = self.place, self.place.member
+        others = [line for line in place.metrics if line.get("member", 1) != number + 1]
+        self.place = Place(member=number, metrics=others, lowered=place.lowered + 1)
+        self.task.reporter.say(
+            f"the validation RMSE was lowest after the first epoch, {place.best_rmse:.4f}, and only got "
+            f"worse (the last: {place.metrics[-1]['valid_rmse']:.4f}): the training starts again at a "
+            f"learning rate of {lowered(self.config, self.place).train.lr:.2g}"
+        )
+        self._start()
+        self.learner.choose_paths(self.place.choices, self.task.runtime, self.task.reporter.say)
 
     def _end_epoch(self, event: EpochEnd) -> None:
         """Evaluate, note the metrics, and save what there is."""

@@ -24,7 +24,6 @@ import torch
 from jaxtyping import Float, Float32, Float64, Int64
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import embedding
 
 from refeed.config import RidgeConfig
 from refeed.models.intervals import LEVELS
@@ -64,37 +63,6 @@ class Places:
     observed: Float[Tensor, "users places"]
 
     @classmethod
-    def gather(
-        cls,
-        table: Float[Tensor, "items columns"],
-        items: Int64[Tensor, "users places"],
-        values: Float[Tensor, "users places"],
-        observed: Float[Tensor, "users places"],
-        *,
-        scale: Float[Tensor, ""],
-        rareness: Float[Tensor, " items"],
-    ) -> "Places":
-        """Look the items up in one table, for one gradient.
-
-        Args:
-            table: v, b and Y of each item, next to each other.
-            items: of each place; anything where there is no rating.
-            values: standardised ratings.
-            observed: as above.
-            scale: s.
-            rareness: of each item.
-        """
-        width = (table.shape[1] - 2) // 2
-        found = embedding(items, table)
-        return cls.of(
-            (found[..., :width], found[..., width], found[..., width + 1 :]),
-            values,
-            observed,
-            scale=scale,
-            rareness=rareness[items],
-        )
-
-    @classmethod
     def of(
         cls,
         found: tuple[
@@ -108,7 +76,15 @@ class Places:
         scale: Float[Tensor, ""],
         rareness: Float[Tensor, "users places"],
     ) -> "Places":
-        """Put together what was looked up: v, b and Y of each place; the rest as `gather` has it."""
+        """Put together what is known of the places.
+
+        Args:
+            found: v, b and Y of each place's item; anything where there is no rating.
+            values: standardised ratings.
+            observed: as above.
+            scale: s.
+            rareness: as above.
+        """
         vectors, bias, implicit = found
         share = observed / observed.sum(dim=1, keepdim=True).clamp(min=1).sqrt()
         return cls(
