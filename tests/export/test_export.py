@@ -22,7 +22,7 @@ from refeed.export.whole import whole_graph, write_graph
 from refeed.export.write import export_onnx
 from refeed.inference.ranking import supported_scores
 from refeed.inference.recommender import Recommender
-from refeed.model_folder import ModelFolder
+from refeed.trained_model import TrainedModel
 
 FolderOf = Callable[[Config], Path]
 People = Callable[[int], list[dict[str, float]]]
@@ -74,7 +74,7 @@ def test_every_kind_that_folds_in_is_exported_and_equals_its_model(
     run = folder_of(config)
     assert main(["export", str(run), "--onnx", str(tmp_path / "out")]) == 0
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"model.onnx", "items.json"}
-    assert furthest(tmp_path / "out/model.onnx", ModelFolder.load(run)) <= TOLERANCE
+    assert furthest(tmp_path / "out/model.onnx", TrainedModel.load(run)) <= TOLERANCE
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def run(folder_of: FolderOf) -> Path:
 @pytest.fixture(scope="module")
 def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("exported") / "onnx"
-    export_onnx(ModelFolder.load(run), out)
+    export_onnx(TrainedModel.load(run), out)
     return out
 
 
@@ -105,7 +105,7 @@ def test_a_thousand_histories_come_out_as_the_model_predicts_them(
         predicted, scores = session.run(["predicted", "scores"], padded_inputs([person(one) for one in some]))
         assert np.abs(predicted - recommender.predict(some)).max() < 1e-5
         plain = recommender.predict(some, clip=False)
-        ranked = supported_scores(plain, recommender.folder.item_counts)
+        ranked = supported_scores(plain, recommender.trained.items.counts)
         assert np.abs(scores - ranked).max() < 1e-5
 
 
@@ -152,10 +152,10 @@ def test_the_graph_is_of_standard_operators_alone(exported: Path) -> None:
 
 
 def test_the_ids_say_what_is_needed_to_use_the_graph(run: Path, exported: Path) -> None:
-    known, folder = json.loads((exported / "items.json").read_text(encoding="utf-8")), ModelFolder.load(run)
-    assert known["items"] == list(folder.item_ids)
+    known, folder = json.loads((exported / "items.json").read_text(encoding="utf-8")), TrainedModel.load(run)
+    assert known["items"] == list(folder.items.ids)
     assert known["scale"] == list(folder.scale)
-    assert known["support"] == folder.item_counts.tolist()
+    assert known["support"] == folder.items.counts.tolist()
     assert (known["kind"], known["shrink"]) == ("ridge", 20.0)
 
 
@@ -165,14 +165,14 @@ def test_the_ids_say_what_is_needed_to_use_the_graph(run: Path, exported: Path) 
 def test_a_model_that_does_not_fold_in_is_refused(folder_of: FolderOf, tmp_path: Path) -> None:
     run = folder_of(Config(model=AutoencoderConfig(axis="item", encoder=[3])))
     with pytest.raises(ModelError, match="only models that fold in can be exported"):
-        export_onnx(ModelFolder.load(run), tmp_path / "out")
+        export_onnx(TrainedModel.load(run), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_graph_that_predicts_something_else_is_not_left(
     run: Path, folder_of: FolderOf, tmp_path: Path
 ) -> None:
-    folder, other = ModelFolder.load(run), ModelFolder.load(folder_of(KINDS["ridge"]))
+    folder, other = TrainedModel.load(run), TrainedModel.load(folder_of(KINDS["ridge"]))
     write_graph(whole_graph(other), tmp_path / "model.onnx")
     with pytest.raises(ModelError, match="differ from the model's"):
         furthest(tmp_path / "model.onnx", folder)
@@ -187,19 +187,19 @@ def test_a_number_that_is_off_is_found(wrong: float, run: Path, exported: Path, 
     levels.CopyFrom(numpy_helper.from_array(changed, levels.name))
     onnx.save(model, str(tmp_path / "model.onnx"))
     with pytest.raises(ModelError, match="differ from the model's"):
-        furthest(tmp_path / "model.onnx", ModelFolder.load(run))
+        furthest(tmp_path / "model.onnx", TrainedModel.load(run))
 
 
 def test_a_folder_that_is_there_is_not_overwritten(run: Path, exported: Path, tmp_path: Path) -> None:
     out = shutil.copytree(exported, tmp_path / "out")
     with pytest.raises(ModelError, match="exists already"):
-        export_onnx(ModelFolder.load(run), out)
+        export_onnx(TrainedModel.load(run), out)
     assert (out / "model.onnx").read_bytes() == (exported / "model.onnx").read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_large_weights_go_to_a_file_beside_the_graph(run: Path, tmp_path: Path) -> None:
-    folder = ModelFolder.load(run)
+    folder = TrainedModel.load(run)
     write_graph(whole_graph(folder), tmp_path / "model.onnx", one_file=10_000)
     assert {file.name for file in tmp_path.iterdir()} == {"model.onnx", "model.onnx.data"}
     assert (tmp_path / "model.onnx").stat().st_size < 100_000

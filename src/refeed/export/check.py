@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from refeed.errors import ModelError
 from refeed.inference.ranking import supported_scores
-from refeed.model_folder import ModelFolder
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
+from refeed.trained_model import TrainedModel
 
 __all__ = ["TOLERANCE", "Person", "furthest", "padded_inputs", "session_of", "tolerance"]
 
@@ -25,7 +25,7 @@ TOLERANCE = 1e-5
 _PEOPLE, _LONGEST, _ENTRIES = 100, 5000, 1 << 22
 
 
-def furthest(path: Path, folder: ModelFolder) -> float:
+def furthest(path: Path, trained: TrainedModel) -> float:
     """The largest difference between the graph and the model over random histories.
 
     There are short and long ones, an empty one, and one of 5,000 ratings where there are as many items.
@@ -35,24 +35,24 @@ def furthest(path: Path, folder: ModelFolder) -> float:
     """
     session = session_of(path)
     each: list[float] = []
-    for some in _batches(_people(folder), len(folder.item_ids)):
+    for some in _batches(_people(trained), len(trained.items.ids)):
         predicted, scores = session.run(["predicted", "scores"], padded_inputs(some))
-        expected = folder.model.predict_all(_ratings(some, folder), np.arange(len(some)))
-        ranked = supported_scores(expected, folder.item_counts)
-        clipped = np.clip(expected, *folder.scale)
+        expected = trained.model.predict_all(_ratings(some, trained), np.arange(len(some)))
+        ranked = supported_scores(expected, trained.items.counts)
+        clipped = np.clip(expected, *trained.scale)
         each += [float(np.abs(a - b).max()) for a, b in ((predicted, clipped), (scores, ranked))]
     apart = float(np.max(each))  # NaN where there is one, which Python's max would hide
-    if not apart <= tolerance(folder):
+    if not apart <= tolerance(trained):
         raise ModelError(
             f"the exported graph's predictions differ from the model's by {apart:.1e}, more than "
-            f"{tolerance(folder):.0e}; nothing was written. Please report this with the model's config.toml"
+            f"{tolerance(trained):.0e}; nothing was written. Please report this with the model's config.toml"
         )
     return apart
 
 
-def tolerance(folder: ModelFolder) -> float:
+def tolerance(trained: TrainedModel) -> float:
     """How far a rating of this model may be off: what float32 rounds off grows with the ratings."""
-    return TOLERANCE * max(1.0, *(abs(end) / 10 for end in folder.scale))
+    return TOLERANCE * max(1.0, *(abs(end) / 10 for end in trained.scale))
 
 
 def session_of(path: Path) -> onnxruntime.InferenceSession:
@@ -76,13 +76,13 @@ def padded_inputs(people: Sequence[Person]) -> dict[str, NDArray[np.generic]]:
     return inputs
 
 
-def _people(folder: ModelFolder) -> list[Person]:
-    rng, n_items = np.random.default_rng(0), len(folder.item_ids)
+def _people(trained: TrainedModel) -> list[Person]:
+    rng, n_items = np.random.default_rng(0), len(trained.items.ids)
     lengths = [0, 1, 2, *rng.integers(1, min(n_items, 200) + 1, _PEOPLE), min(n_items, _LONGEST)]
     return [
         (
             rng.choice(n_items, length, replace=False).astype(np.int64),
-            rng.uniform(*folder.scale, length).astype(np.float32),
+            rng.uniform(*trained.scale, length).astype(np.float32),
         )
         for length in lengths
     ]
@@ -95,11 +95,11 @@ def _batches(people: Sequence[Person], n_items: int) -> list[Sequence[Person]]:
     return [people[:1], *(between[at : at + size] for at in range(0, len(between), size)), people[-1:]]
 
 
-def _ratings(people: Sequence[Person], folder: ModelFolder) -> Ratings:
+def _ratings(people: Sequence[Person], trained: TrainedModel) -> Ratings:
     return Ratings.from_arrays(
         np.repeat(np.arange(len(people)), [len(items) for items, _ in people]),
         np.concatenate([items for items, _ in people]),
         np.concatenate([values for _, values in people]),
         user_ids=Ids(str(at) for at in range(len(people))),
-        item_ids=folder.item_ids,
+        item_ids=trained.items.ids,
     )

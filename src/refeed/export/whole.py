@@ -10,7 +10,7 @@ from refeed.export.graph import Graph
 from refeed.export.history import History
 from refeed.export.lists import add_scores
 from refeed.export.models import add_predictions
-from refeed.model_folder import ModelFolder
+from refeed.trained_model import TrainedModel
 
 __all__ = ["whole_graph", "write_graph"]
 
@@ -18,7 +18,7 @@ ONE_FILE = 1 << 30
 """Bytes of weights up to which they are within model.onnx; protobuf allows twice as much at most."""
 
 
-def whole_graph(folder: ModelFolder) -> onnx.ModelProto:
+def whole_graph(trained: TrainedModel) -> onnx.ModelProto:
     """The graph of a model folder.
 
     Raises:
@@ -26,15 +26,15 @@ def whole_graph(folder: ModelFolder) -> onnx.ModelProto:
     """
     graph = Graph()
     history = History.of(graph)
-    predictions = add_predictions(graph, history, folder.model)
-    low, high = (graph.constant(np.float64(end)) for end in folder.scale)
+    predictions = add_predictions(graph, history, trained.model)
+    low, high = (graph.constant(np.float64(end)) for end in trained.scale)
     results = {
         "predicted": graph.add("Clip", predictions, low, high),
-        "scores": add_scores(graph, predictions, folder.item_counts),
+        "scores": add_scores(graph, predictions, trained.items.counts),
     }
     for name, value in results.items():
         graph.nodes.append(helper.make_node("Cast", [value], [name], to=TensorProto.FLOAT))
-    shape: list[str | int | None] = ["users", len(folder.item_ids)]
+    shape: list[str | int | None] = ["users", len(trained.items.ids)]
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in results]
     return graph.model(History.inputs(), outputs)
 

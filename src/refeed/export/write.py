@@ -10,16 +10,16 @@ import numpy as np
 from refeed.errors import ModelError
 from refeed.files import atomic_folder
 from refeed.inference.ranking import SHRINK
-from refeed.model_folder import ModelFolder
+from refeed.trained_model import TrainedModel
 
 __all__ = ["export_onnx"]
 
 
-def export_onnx(folder: ModelFolder, out: Path) -> str:
+def export_onnx(trained: TrainedModel, out: Path) -> str:
     """Write `model.onnx` and `items.json` (docs/export.md says what is in them), or nothing.
 
     Args:
-        folder: the model.
+        trained: the model.
         out: the folder to write.
 
     Returns:
@@ -34,33 +34,33 @@ def export_onnx(folder: ModelFolder, out: Path) -> str:
     from refeed.export.check import furthest  # noqa: PLC0415
     from refeed.export.whole import whole_graph, write_graph  # noqa: PLC0415
 
-    graph = whole_graph(folder)
+    graph = whole_graph(trained)
     try:
         with atomic_folder(out) as beside:
             write_graph(graph, beside / "model.onnx")
-            (beside / "items.json").write_text(_items(folder), encoding="utf-8")
-            apart = furthest(beside / "model.onnx", folder)
+            (beside / "items.json").write_text(_items(trained), encoding="utf-8")
+            apart = furthest(beside / "model.onnx", trained)
             size = sum(file.stat().st_size for file in beside.iterdir())
     except FileExistsError as error:
         raise ModelError(f"{out} exists already; choose another folder, or remove it first") from error
     return (
-        f"{out}: model.onnx and items.json, {size / 1e6:,.1f} MB, {len(folder.item_ids):,} items; under "
+        f"{out}: model.onnx and items.json, {size / 1e6:,.1f} MB, {len(trained.items.ids):,} items; under "
         f"onnxruntime its ratings and scores are the model's to {apart:.1e}"
     )
 
 
-def _items(folder: ModelFolder) -> str:
-    low, high = folder.scale
-    titles = None if folder.titles is None else [title or None for title in folder.titles]
+def _items(trained: TrainedModel) -> str:
+    low, high = trained.scale
+    titles = None if trained.items.titles is None else [title or None for title in trained.items.titles]
     return json.dumps(
         {
             "refeed": version("refeed"),
-            "kind": folder.config.model.kind,
+            "kind": trained.config.model.kind,
             "scale": [low, high],
             "shrink": SHRINK,
-            "items": list(folder.item_ids),
+            "items": list(trained.items.ids),
             "titles": titles,
-            "support": np.asarray(folder.item_counts).tolist(),
+            "support": np.asarray(trained.items.counts).tolist(),
         },
         ensure_ascii=False,
     )
