@@ -1,6 +1,6 @@
-"""A list from an exported model: python onnx_list.py DIR "Alien (1979)=5" "Brazil (1985)=3.5" …
+"""A list from an exported model, with numpy and onnxruntime, and nothing of refeed.
 
-Needs numpy and onnxruntime, and nothing of refeed.
+python onnx_list.py DIR "Alien (1979)=5" "Brazil (1985)=3.5" …
 """
 
 import json
