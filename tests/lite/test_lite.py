@@ -218,7 +218,7 @@ def test_whole_numbers_are_ids_and_other_things_are_no_users(small: lite.Recomme
         with pytest.raises(DataError, match="is no user"):
             small.recommend(nobody)  # type: ignore[arg-type]
         with pytest.raises(DataError, match="is no user"):
-            small.predict(nobody)  # type: ignore[call-overload]
+            small.predict(nobody)  # type: ignore[arg-type]
 
 
 # ---------------------------------------------------------------- folders

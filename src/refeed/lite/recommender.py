@@ -211,7 +211,7 @@ class Recommender:
     def _histories(self, who: User | Sequence[User], *, one: bool = False) -> list[History]:
         """What is known of each user."""
         alone = one or _is_user(who) or not isinstance(who, Iterable)
-        users: Sequence[Any] = [who] if alone else list(who)
+        users: Sequence[Any] = [who] if alone else list(who)  # type: ignore[arg-type]  # iterable, then
         for user in users:
             if not _is_user(user):
                 raise DataError(
