@@ -74,7 +74,8 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[Config], P
             elif last in ("mean", "bias_mean"):
                 tensor.fill_(3.5)
             else:
-                tensor.copy_(0.3 * torch.randn(tensor.shape, generator=generator) / max(tensor.ndim, 1))
+                large = 0.02 if last.startswith("item_") else 0.2
+                tensor.copy_(large * torch.randn(tensor.shape, generator=generator))
         create_folder(run, config, train)
         bound_to = binding(run, config, train.n_users, train.scale)
         save_weights(run / "model.safetensors", weights, bound_to)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from refeed.cli import data, evaluation, inference, reports, training
+from refeed.cli import data, evaluation, exporting, inference, reports, training
 from refeed.errors import UserError
 
 __all__ = ["app", "main"]
@@ -31,6 +31,7 @@ _VERBS: list[Callable[..., None]] = [
     inference.recommend,
     inference.explain,
     inference.score,
+    exporting.export,
     data.simulate,
     reports.paper,
     reports.doctor,

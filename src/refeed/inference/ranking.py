@@ -78,12 +78,13 @@ def supported_scores(
     Returns:
         The scores, in the shape and the precision of the predictions.
     """
-    shares = (support / max(float(support.sum()), 1.0)).astype(predictions.dtype)
+    shares = support / max(float(support.sum()), 1.0)
     weights = credibility(support, shrink).astype(predictions.dtype)
-    # A mean lies between the least and the greatest, but for rounding: by which a model that predicts the
-    # same for everything would rank by the weights.
-    lowest, highest = predictions.min(axis=-1), predictions.max(axis=-1)
-    levels = np.clip(predictions @ shares, lowest, highest)[..., None]
+    # In float64, as a sum over thousands of items would be off in the sixth digit. A mean lies between the
+    # least and the greatest, but for rounding: by which a model that predicts the same for everything would
+    # rank by the weights.
+    means = (predictions.astype(np.float64) @ shares).astype(predictions.dtype)
+    levels = np.clip(means, predictions.min(axis=-1), predictions.max(axis=-1))[..., None]
     # As the weights are at most 1, the smaller of r̂ and level + (r̂ − level) · weight is the formula above.
     scores: NDArray[np.floating] = np.minimum(levels + (predictions - levels) * weights, predictions)
     return scores

@@ -1,14 +1,14 @@
 """Predictions and lists for one person or many: `inference/recommender.py` without PyTorch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Any, TypeGuard, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refeed.errors import ConfigError, ModelError, UnknownIdError
+from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
 from refeed.inference.catalogue import Catalogue
 from refeed.inference.explanation import Explanation, Part
 from refeed.inference.given import checked_history, paired, unknown_users
@@ -18,11 +18,14 @@ from refeed.lite.folder import Folder
 from refeed.lite.histories import Histories
 from refeed.lite.ridge import History
 from refeed.models.quantiles import error_deviation, interval_ends
-from refeed.ratings.ids import Ids
+from refeed.ratings.ids import Ids, id_text
 
 __all__ = ["Recommender", "User"]
 
-User = str | Mapping[str, float | int]
+Id = str | int
+"""A raw id; a whole number is compared as text."""
+
+User = Id | Mapping[Any, float | int]
 """A user of the training ratings by raw id, or anyone by their ratings: raw id or title → rating."""
 
 
@@ -73,16 +76,16 @@ class Recommender:
         return self.folder.histories
 
     @overload
-    def predict(self, who: User, items: str, *, clip: bool = True) -> float: ...  # type: ignore[overload-overlap]  # a str is one item
+    def predict(self, who: User, items: Id, *, clip: bool = True) -> float: ...  # type: ignore[overload-overlap]  # a str is one item
     @overload
     def predict(
-        self, who: User | Sequence[User], items: Sequence[str] | None = None, *, clip: bool = True
+        self, who: User | Sequence[User], items: Sequence[Id] | None = None, *, clip: bool = True
     ) -> NDArray[np.float64]: ...
     def predict(
-        self, who: User | Sequence[User], items: str | Sequence[str] | None = None, *, clip: bool = True
+        self, who: User | Sequence[User], items: Id | Sequence[Id] | None = None, *, clip: bool = True
     ) -> float | NDArray[np.float64]:
         """Predicted ratings: of an item, of some, of all, of pairs (see `refeed.Recommender.predict`)."""
-        one = isinstance(who, str | Mapping)
+        one = _is_user(who)
         histories = self._histories(who)
         if items is None:
             matrix = self.folder.model.predict_all(histories).astype(np.float64)
@@ -92,7 +95,7 @@ class Recommender:
         for user, pairs in _by_user(users):
             predicted[pairs] = self.folder.model.predict(histories[user], positions[pairs])
         predicted = self._clipped(predicted, clip=clip)
-        return float(predicted[0]) if isinstance(items, str) else predicted
+        return float(predicted[0]) if _is_id(items) else predicted
 
     def recommend(
         self,
@@ -100,8 +103,8 @@ class Recommender:
         k: int = 10,
         *,
         include_seen: bool = False,
-        only: Sequence[str] | None = None,
-        exclude: Sequence[str] | None = None,
+        only: Sequence[Id] | None = None,
+        exclude: Sequence[Id] | None = None,
         shrink: float = SHRINK,
         cautious: float = 0.0,
     ) -> list[Recommendation]:
@@ -138,7 +141,7 @@ class Recommender:
             trusted = predictions - (cautious * doubts).astype(predictions.dtype)
         return supported_scores(trusted, self.folder.item_counts, shrink)
 
-    def explain(self, who: User, item: str) -> Explanation:
+    def explain(self, who: User, item: Id) -> Explanation:
         """Why the prediction for an item is what it is (see `refeed.Recommender.explain`)."""
         (history,) = self._histories(who, one=True)
         position = int(self.catalogue.positions([item])[0])
@@ -150,12 +153,12 @@ class Recommender:
         return Explanation.of(self.item_ids[position], self.catalogue.title(position), level, parts)
 
     def intervals(
-        self, who: User | Sequence[User], items: str | Sequence[str], coverage: float, *, clip: bool = True
+        self, who: User | Sequence[User], items: Id | Sequence[Id], coverage: float, *, clip: bool = True
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Where a share of such ratings lies, `[pairs]` each (see `refeed.Recommender.intervals`)."""
         low, high = interval_ends(self._quantiles(), coverage)
         histories = self._histories(who)
-        users, positions = self._pairs(histories, items, one=isinstance(who, str | Mapping), single=False)
+        users, positions = self._pairs(histories, items, one=_is_user(who), single=False)
         predicted, std = np.empty(len(positions)), np.empty(len(positions))
         for user, pairs in _by_user(users):
             predicted[pairs] = self.folder.model.predict(histories[user], positions[pairs])
@@ -165,7 +168,7 @@ class Recommender:
             self._clipped(predicted + high * std, clip=clip),
         )
 
-    def similar_items(self, item: str, k: int = 10, *, shrink: float = SHRINK) -> list[SimilarItem]:
+    def similar_items(self, item: Id, k: int = 10, *, shrink: float = SHRINK) -> list[SimilarItem]:
         """The k items most like one, best first (see `refeed.Recommender.similar_items`)."""
         check_list(k, shrink)
         position = int(self.catalogue.positions([item])[0])
@@ -190,29 +193,36 @@ class Recommender:
     def _clipped(self, ratings: NDArray[np.float64], *, clip: bool) -> NDArray[np.float64]:
         return np.clip(ratings, *self.folder.scale) if clip else ratings
 
-    def _candidates(self, only: Sequence[str] | None, exclude: Sequence[str] | None) -> NDArray[np.bool_]:
+    def _candidates(self, only: Sequence[Id] | None, exclude: Sequence[Id] | None) -> NDArray[np.bool_]:
         candidates = np.full(len(self.item_ids), only is None)
         if only is not None:
-            candidates[self.catalogue.positions([only] if isinstance(only, str) else only)] = True
+            candidates[self.catalogue.positions(_listed(only))] = True
         if exclude is not None:
-            candidates[self.catalogue.positions([exclude] if isinstance(exclude, str) else exclude)] = False
+            candidates[self.catalogue.positions(_listed(exclude))] = False
         return candidates
 
     def _pairs(
-        self, histories: Sequence[History], items: str | Sequence[str], *, one: bool, single: bool = True
+        self, histories: Sequence[History], items: Id | Sequence[Id], *, one: bool, single: bool = True
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        positions = self.catalogue.positions([items] if isinstance(items, str) else items)
+        positions = self.catalogue.positions(_listed(items))
         users = np.arange(len(histories))
-        return paired(users, positions, one=one, single=single and isinstance(items, str)), positions
+        return paired(users, positions, one=one, single=single and _is_id(items)), positions
 
     def _histories(self, who: User | Sequence[User], *, one: bool = False) -> list[History]:
         """What is known of each user."""
-        users = [who] if one or isinstance(who, str | Mapping) else who
-        positions = iter(self._known([user for user in users if isinstance(user, str)]))
+        alone = one or _is_user(who) or not isinstance(who, Iterable)
+        users: Sequence[Any] = [who] if alone else list(who)  # type: ignore[arg-type]  # iterable, then
+        for user in users:
+            if not _is_user(user):
+                raise DataError(
+                    f"{user!r} is no user: give a raw id, or a mapping from items to ratings "
+                    "(refeed.Recommender reads other forms, too)"
+                )
+        positions = iter(self._known([id_text(user) for user in users if _is_id(user)]))
         return [
             self.histories.of(next(positions))
-            if isinstance(user, str)
-            else checked_history(user, self.catalogue, self.folder.scale)  # type: ignore[arg-type]
+            if _is_id(user)
+            else checked_history(user, self.catalogue, self.folder.scale)
             for user in users
         ]
 
@@ -233,3 +243,15 @@ def _by_user(users: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
     each, starts = np.unique(users[order], return_index=True)
     ends = np.append(starts[1:], len(users))
     return [(user, order[start:end]) for user, start, end in zip(each.tolist(), starts, ends, strict=False)]
+
+
+def _is_id(what: object) -> TypeGuard[Id]:
+    return isinstance(what, str | int | np.integer) and not isinstance(what, bool)
+
+
+def _is_user(who: object) -> TypeGuard[User]:
+    return _is_id(who) or isinstance(who, Mapping)
+
+
+def _listed(items: Id | Sequence[Id]) -> Sequence[Id]:
+    return [items] if _is_id(items) else items  # type: ignore[return-value]
