@@ -17,11 +17,12 @@ from jaxtyping import Float32, Int32, Int64
 from torch import Tensor
 
 from refeed.files import atomic_file
-from refeed.inference.ranking import SHRINK, best_of_each, check_list, supported_scores
+from refeed.inference.block_ranking import best_of_each, block_scores
+from refeed.inference.ranking import SHRINK, check_list
 from refeed.inference.recommender import Recommender
-from refeed.inference.tables import writer
 from refeed.models.interface import predict_blocks
 from refeed.ratings.store import Ratings
+from refeed.table import writer
 
 __all__ = ["Lists", "Scored", "best_lists", "hide_seen", "rank", "score", "users_at_once"]
 
@@ -110,7 +111,7 @@ def score(
     options = writer(out)
     check_list(k, shrink)
     histories = recommender.histories
-    positions = np.arange(histories.n_users) if users is None else recommender.known_users(users)
+    positions = np.arange(histories.n_users) if users is None else recommender.people.positions(users)
     lists = best_lists(recommender, positions, k, include_seen=include_seen, shrink=shrink)
     lines, full = 0, 0
     with atomic_file(out) as beside, _scratch(out.parent) as db:
@@ -120,7 +121,7 @@ def score(
         _insert_ids(db, recommender)
         db.execute(
             _COPY.format(
-                title="" if recommender.folder.titles is None else "named.title AS title,",
+                title="" if recommender.trained.items.titles is None else "named.title AS title,",
                 path=str(beside).replace("'", "''"),
                 options=options,
             )
@@ -137,15 +138,15 @@ def best_lists(
     shrink: float = SHRINK,
 ) -> Iterator[Lists]:
     """The lists of users, by their positions in `recommender.histories`, a block of users at a time."""
-    folder, histories = recommender.folder, recommender.histories
+    trained, histories = recommender.trained, recommender.histories
     size = users_at_once(histories.n_items)
-    blocks = predict_blocks(folder.model, histories, users, size)
+    blocks = predict_blocks(trained.model, histories, users, size)
     for at, predictions in enumerate(blocks):
         some = users[at * size : at * size + len(predictions)]
-        scores = supported_scores(predictions, folder.item_counts, shrink)
+        scores = block_scores(predictions, trained.items.counts, shrink)
         if not include_seen:
             hide_seen(scores, histories, some)
-        yield rank(predictions, scores, some, k, folder.scale)
+        yield rank(predictions, scores, some, k, trained.scale)
 
 
 def rank(
@@ -228,7 +229,11 @@ def _insert(db: duckdb.DuckDBPyConnection, block: Lists) -> None:
 
 
 def _insert_ids(db: duckdb.DuckDBPyConnection, recommender: Recommender) -> None:
-    known, listed, titles = recommender.histories.user_ids, recommender.item_ids, recommender.folder.titles
+    known, listed, titles = (
+        recommender.histories.user_ids,
+        recommender.item_ids,
+        recommender.trained.items.titles,
+    )
     named = np.empty(len(listed), dtype=np.object_)
     named[:] = [title or None for title in titles or [""] * len(listed)]
     user_rows = {"position": np.arange(len(known)), "id": known.as_array()}  # noqa: F841

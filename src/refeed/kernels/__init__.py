@@ -19,6 +19,7 @@ from torch import Tensor
 __all__ = [
     "SparseRows",
     "by_item",
+    "described",
     "dots",
     "gram",
     "kernels",
@@ -45,6 +46,15 @@ def kernels() -> ctypes.CDLL | None:
         except OSError:  # built for another platform
             continue
     return None
+
+
+def described() -> str:
+    """How the kernels run here, in words."""
+    if kernels() is None:
+        return "absent (no C compiler when refeed was installed); PyTorch's own operations serve, more slowly"
+    if _parallel() is None:
+        return "compiled, but one thread each: this PyTorch brings no OpenMP runtime (libgomp) to share"
+    return "compiled, with the threads of PyTorch's OpenMP runtime"
 
 
 def serves(*tensors: Tensor) -> bool:
@@ -224,8 +234,10 @@ def update(
 
 
 def _candidates() -> Iterator[Path]:
-    suffix = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
-    yield Path(__file__).with_name(f"_native{suffix}")
+    here = Path(__file__)
+    yield here.with_name("_native.so")
+    # As it was named before it was a plain library.
+    yield here.with_name(f"_native{sysconfig.get_config_var('EXT_SUFFIX')}")
 
 
 def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
