@@ -23,7 +23,7 @@ ROOMS = (
     ("training",),
     ("evaluation",),
     ("inference",),
-    ("lite", "plots", "doctor", "api"),
+    ("lite", "export", "plots", "doctor", "api"),
     ("paper",),
     ("cli", "serve", "refeed", "__main__"),
 )
