@@ -6,8 +6,8 @@
 
 FOLDER holds, for ml-100k, the official files (u1.base, u1.test, and u2 to u5 if they are there); for ml-1m
 the official folder or a table of ratings, of which a tenth is held out at random for each seed; for flixster
-the tables train, valid and test of the mask of Monti et al. (2017), whose held-out ratings are valid and test
-together. A twentieth of the training ratings, drawn at random, chooses the settings; the test ratings are looked
+the tables train, valid and test of the mask of Monti et al. (2017), whose held-out ratings are valid and
+test together. A twentieth of the training ratings, drawn at random, chooses the settings; the test ratings are looked
 at once, at the end. Users and items that are unknown to training are predicted by what is known
 (`cold="fallback"`), as the published protocols count every pair.
 
@@ -58,7 +58,8 @@ def splits(name: str, folder: Path, seeds: list[int]) -> Iterator[tuple[str, Rat
             if base.is_file():
                 yield f"u{number}", refeed.read(base), refeed.read(base.with_suffix(".test"))
     elif name == "ml-1m":
-        ratings = refeed.read(folder)
+        # Its draws need no times, and some tables of it have them in part.
+        ratings = refeed.read(folder, columns="timestamp=none" if folder.is_file() else None)
         for seed in seeds:
             train, _, test = drawn(ratings, 0.1, seed)
             yield f"seed {seed}", train, test
