@@ -7,8 +7,8 @@
 FOLDER holds, for ml-100k, the official files (u1.base, u1.test, and u2 to u5 if they are there); for ml-1m
 the official folder or a table of ratings, of which a tenth is held out at random for each seed; for flixster
 the tables train, valid and test of the mask of Monti et al. (2017), whose held-out ratings are valid and
-test together. A twentieth of the training ratings, drawn at random, chooses the settings; the test ratings are looked
-at once, at the end. Users and items that are unknown to training are predicted by what is known
+test together. A twentieth of the training ratings, drawn at random, chooses the settings; the test ratings
+are looked at once, at the end. Users and items that are unknown to training are predicted by what is known
 (`cold="fallback"`), as the published protocols count every pair.
 
 Prints a line for each split: RMSE of the clipped predictions, pairs counted, those of them cold, seconds; and
