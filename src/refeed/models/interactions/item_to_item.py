@@ -103,11 +103,9 @@ class ItemToItem(nn.Module, ABC):
         columns = torch.from_numpy(items[pairs]).to(inputs.items.device)
         terms = inputs.values[chosen].double() * self.weights_at(inputs.items[chosen].long(), columns)
         weights = terms.cpu().double().numpy()
-        # bincount of nothing counts in whole numbers
-        sums: Float64[np.ndarray, " pairs"] = np.bincount(
-            pairs, weights=weights, minlength=len(items)
-        ).astype(np.float64)
-        return sums
+        sums = np.bincount(pairs, weights=weights, minlength=len(items))
+        of_pairs: Float64[np.ndarray, " pairs"] = sums.astype(np.float64)  # whole numbers, if of nothing
+        return of_pairs
 
     @torch.no_grad()
     def explain(
