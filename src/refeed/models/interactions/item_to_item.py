@@ -77,7 +77,7 @@ class ItemToItem(nn.Module, ABC):
         """The score of each pair (see `InteractionModel`); costs the length of the history for each."""
         each, owners = np.unique(users, return_inverse=True)
         inputs = self.inputs.batch(histories, each, self.popularity.device)
-        scores = self.popularity.cpu().double().numpy()[items]
+        scores: Float64[np.ndarray, " pairs"] = self.popularity.cpu().double().numpy()[items]
         bounds = inputs.indptr.cpu().numpy().astype(np.int64)
         lengths = np.diff(bounds)[owners]
         ends = np.cumsum(lengths)
