@@ -23,7 +23,7 @@ ROOMS = (
     ("training",),
     ("evaluation",),
     ("inference",),
-    ("lite", "plots", "doctor", "api"),
+    ("lite", "export", "plots", "doctor", "api"),
     ("paper",),
     ("cli", "serve", "refeed", "__main__"),
 )
@@ -35,6 +35,8 @@ ALLOWED = {
     ("refeed.models.blend.weight", "refeed.evaluation.metrics"): _ERRORS,
     ("refeed.models.ridge.auto", "refeed.evaluation.metrics"): _ERRORS,
     ("refeed.models.ridge.drift", "refeed.evaluation.metrics"): _ERRORS,
+    ("refeed.models.ridge.levels", "refeed.evaluation.metrics"): _ERRORS,
+    ("refeed.models.ridge.levels", "refeed.evaluation.significance"): _ERRORS,
     ("refeed.models.ridge.drift", "refeed.evaluation.significance"): _ERRORS,
 }
 """Arrows that go to the right nevertheless, and why."""

@@ -58,6 +58,7 @@ def test_the_folder_has_the_files_that_it_promises(run: Path) -> None:
         "card.md",
         "config.toml",
         "history",
+        "items.json",
         "items.parquet",
         "last.safetensors",
         "metrics.jsonl",

@@ -8,6 +8,7 @@
     history/            the training ratings, a store; what is known of a known user
     metrics.jsonl       a line an epoch
     card.md             what this is, for people
+    interactions.safetensors   who takes what up, for lists; absent where lists go by the rating alone
     resume.pt           the training's state, for --resume
 
 `history/` may be removed: the model then serves everyone who brings their ratings, and no known user.
@@ -22,6 +23,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 from jaxtyping import Float64, Int64
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -40,8 +42,10 @@ from refeed.model_header import (
     digest_settings,
     digest_weights,
 )
+from refeed.models.interactions.choose import FittedConfig
+from refeed.models.list_part import ListPart
 from refeed.ratings.ids import Ids
-from refeed.ratings.store import DataKind, Ratings
+from refeed.ratings.store import Attributes, DataKind, Ratings
 
 __all__ = [
     "FORMAT",
@@ -52,14 +56,19 @@ __all__ = [
     "create_folder",
     "read_config",
     "read_items",
+    "read_lists",
     "read_metrics",
     "read_weights",
+    "save_lists",
     "save_weights",
     "write_card",
     "write_items",
     "write_metrics",
     "write_text",
 ]
+
+_LISTS = "interactions"
+_ATTRIBUTE = "attribute:"  # before the names of what else is known of items, in items.parquet
 
 Metrics = dict[str, int | float | None]
 """A line of metrics.jsonl."""
@@ -74,17 +83,21 @@ class Items:
         titles: titles ("" where unknown), or None.
         counts: training ratings of each.
         means: the mean of these; NaN where there is none.
+        attributes: what else is known of each: name → values by position.
     """
 
     ids: Ids
     titles: tuple[str, ...] | None
     counts: Int64[np.ndarray, " items"]
     means: Float64[np.ndarray, " items"]
+    attributes: Attributes | None = None
 
     @classmethod
     def of(cls, train: Ratings) -> "Items":
         """The items of training ratings."""
-        return cls(train.item_ids, train.titles, train.item_counts, train.item_means)
+        return cls(
+            train.item_ids, train.titles, train.item_counts, train.item_means, train.attributes or None
+        )
 
 
 def check_absent(run: Path) -> None:
@@ -177,12 +190,15 @@ def write_items(run: Path, known: Items) -> None:
     """Write items.parquet, and items.json with what a runtime without DuckDB needs of it."""
     titles = np.empty(len(known.ids), dtype=np.object_)
     titles[:] = [title or None for title in known.titles or [""] * len(known.ids)]
-    items = {  # noqa: F841 - DuckDB reads it by its name
+    items = {
         "item": known.ids.as_array(),
         "title": titles,
         "count": known.counts,
         "mean": known.means,
     }
+    for name, values in (known.attributes or {}).items():
+        items[f"{_ATTRIBUTE}{name}"] = np.empty(len(known.ids), dtype=np.object_)
+        items[f"{_ATTRIBUTE}{name}"][:] = values
     with atomic_file(run / "items.parquet") as beside, duckdb.connect() as db:
         target = str(beside).replace("'", "''")
         db.execute(f"COPY items TO '{target}' (FORMAT parquet)")
@@ -198,14 +214,48 @@ def read_items(path: Path, digest: str) -> Items:
     """
     check_file(path, digest)
     with duckdb.connect() as db:
-        rows = db.execute("SELECT item, title, count, mean FROM read_parquet(?)", [str(path)]).fetchall()
-    titles = tuple(title or "" for _, title, _, _ in rows)
+        found = db.execute("SELECT * FROM read_parquet(?)", [str(path)])
+        names = [column[0] for column in found.description]
+        columns = dict(zip(names, zip(*found.fetchall(), strict=True), strict=False))
+    titles = tuple(title or "" for title in columns.get("title", ()))
     return Items(
-        Ids(item for item, _, _, _ in rows),
+        Ids(columns.get("item", ())),
         titles if any(titles) else None,
-        np.array([count for _, _, count, _ in rows], dtype=np.int64),
-        np.array([mean for _, _, _, mean in rows], dtype=np.float64),
+        np.array(columns.get("count", ()), dtype=np.int64),
+        np.array(columns.get("mean", ()), dtype=np.float64),
+        {name.removeprefix(_ATTRIBUTE): columns[name] for name in names if name.startswith(_ATTRIBUTE)}
+        or None,
     )
+
+
+def save_lists(run: Path, lists: ListPart, bound_to: Mapping[str, str]) -> None:
+    """Write the second part of a model, atomically, bound to its run by the header."""
+    header = {**bound_to, "interactions": lists.config.model_dump_json()}
+    save_weights(run / f"{_LISTS}.safetensors", lists.tensors(), header)
+
+
+def read_lists(run: Path, n_items: int, bound_to: Mapping[str, str]) -> ListPart | None:
+    """The second part of a model; None where there is none.
+
+    Args:
+        run: the folder.
+        n_items: of the model.
+        bound_to: the header of the first part.
+
+    Raises:
+        ModelError: it is damaged, or another run's.
+    """
+    path = run / f"{_LISTS}.safetensors"
+    if not path.is_file():
+        return None
+    tensors, header = read_weights(run, _LISTS)
+    if any(header.get(key) != bound_to.get(key) for key in ("items", "users", "scale")):
+        raise ModelError(f"{path} belongs to another run than the weights beside it; restore it")
+    config = TypeAdapter(FittedConfig).validate_json(header["interactions"])
+    try:
+        return ListPart.load(config, n_items, tensors)
+    except (RuntimeError, KeyError) as error:
+        raise ModelError(f"{path} does not hold what its header says: {error}") from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -226,7 +276,13 @@ def read_metrics(path: Path) -> list[Metrics]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def write_card(run: Path, config: Config, train: Ratings, metrics: Sequence[Metrics]) -> None:
+def write_card(
+    run: Path,
+    config: Config,
+    train: Ratings,
+    metrics: Sequence[Metrics],
+    lists: ListPart | None = None,
+) -> None:
     """Write card.md: what the model is, from what, and how good on validation."""
     low, high = train.scale
     source = "\n".join(f"- {key}: {value}" for key, value in train.source.items())
@@ -239,7 +295,7 @@ A rating predictor made by refeed {version("refeed")}: kind `{config.model.kind}
 
 - trained on {len(train):,} ratings of {train.n_items:,} items by {train.n_users:,} users
 - rating scale: {low:g} to {high:g}, mean {train.mean:.4f}
-{result}- settings: `config.toml`; errors of every epoch: `metrics.jsonl`
+{result}{_listed(lists)}- settings: `config.toml`; errors of every epoch: `metrics.jsonl`
 
 Where the ratings came from:
 
@@ -249,3 +305,16 @@ Where the ratings came from:
 may not see them; all but predictions for known users goes on working.
 """
     write_text(run / "card.md", text)
+
+
+def _listed(lists: ListPart | None) -> str:
+    """What the card says of lists."""
+    if lists is None:
+        return "- lists go by the predicted rating, shrunk by support\n"
+    kind = f"an interaction model of kind `{lists.config.kind}`"
+    if lists.liking is None:
+        return f"- lists go by who takes what up: {kind}\n"
+    return (
+        f"- lists go by who takes what up ({kind}) and P(liked), liked being a rating of "
+        f"{lists.liking.liked:g} or more; weight of the latter β = {lists.weights.beta:g}\n"
+    )

@@ -17,8 +17,10 @@ from refeed.model_folder import (
     check_absent,
     read_config,
     read_items,
+    read_lists,
     read_metrics,
     read_weights,
+    save_lists,
     save_weights,
     write_card,
     write_items,
@@ -26,6 +28,7 @@ from refeed.model_folder import (
     write_text,
 )
 from refeed.models.interface import Model
+from refeed.models.list_part import ListPart
 from refeed.ratings.store import DataKind, Ratings
 
 __all__ = ["TrainedModel"]
@@ -42,6 +45,7 @@ class TrainedModel:
         scale: the lowest and the highest training rating.
         n_users: how many users the training ratings had.
         kind: whether these are ratings or interactions.
+        lists: who takes what up, for lists; None: lists go by the predicted rating alone.
         histories: the training ratings, by which known users are known; None if they have been removed.
         metrics: the errors of every epoch.
         card: what this is, for people, where it was read from a folder.
@@ -54,6 +58,7 @@ class TrainedModel:
     n_users: int
     histories: Ratings | None
     kind: DataKind = "ratings"
+    lists: ListPart | None = None
     metrics: Sequence[Metrics] = field(default=(), repr=False)
     card: str = field(default="", repr=False)
 
@@ -65,7 +70,14 @@ class TrainedModel:
         )
 
     @classmethod
-    def of(cls, config: Config, model: Model, train: Ratings, metrics: Sequence[Metrics]) -> "TrainedModel":
+    def of(
+        cls,
+        config: Config,
+        model: Model,
+        train: Ratings,
+        metrics: Sequence[Metrics],
+        lists: ListPart | None = None,
+    ) -> "TrainedModel":
         """What a training has made of ratings.
 
         Args:
@@ -73,11 +85,11 @@ class TrainedModel:
             model: trained.
             train: the training ratings.
             metrics: the errors of every epoch.
+            lists: the second part, if there is one.
         """
         model.eval()  # type: ignore[attr-defined]  # models are modules, too
-        return cls(
-            config, model, Items.of(train), train.scale, train.n_users, train, train.kind, tuple(metrics)
-        )
+        items, counts = Items.of(train), train.n_users
+        return cls(config, model, items, train.scale, counts, train, train.kind, lists, tuple(metrics))
 
     @classmethod
     def load(cls, run: Path | str, weights: Literal["model", "last"] = "model") -> "TrainedModel":
@@ -112,6 +124,7 @@ class TrainedModel:
             n_users=int(header["users"]),
             histories=Ratings.load(run / "history") if (run / "history").exists() else None,
             kind="interactions" if header.get("kind") == "interactions" else "ratings",
+            lists=read_lists(run, len(items.ids), header),
             metrics=tuple(read_metrics(run / "metrics.jsonl")),
             card=card.read_text(encoding="utf-8") if card.is_file() else "",
         )
@@ -134,9 +147,11 @@ class TrainedModel:
             weights = self.model.state_dict()  # type: ignore[attr-defined]  # models are modules, too
             save_weights(folder / "model.safetensors", weights, bound_to)
             shutil.copyfile(folder / "model.safetensors", folder / "last.safetensors")
+            if self.lists is not None:
+                save_lists(folder, self.lists, bound_to)
             write_metrics(folder / "metrics.jsonl", self.metrics)
             if self.histories is not None:
                 self.histories.save(folder / "history")
-                write_card(folder, self.config, self.histories, self.metrics)
+                write_card(folder, self.config, self.histories, self.metrics, self.lists)
             else:
                 write_text(folder / "card.md", self.card)

@@ -44,6 +44,17 @@ def assert_is_the_miniature(store: Path) -> None:
     assert set(ratings.times.tolist()) == TIMES
 
 
+@pytest.mark.parametrize("shape", ["1m", "25m"])
+def test_the_genres_of_movies_come_along(tmp_path: Path, shape: str) -> None:
+    for name, content in SHAPES[shape].items():
+        (tmp_path / name).write_bytes(content)
+
+    prepare([tmp_path], tmp_path / "store")
+
+    genres = {"1m": ("Drama", "Drama|War"), "25m": ("Drama", "War")}[shape]
+    assert dict(Ratings.load(tmp_path / "store").attributes) == {"genres": genres}
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("inside", ["", "ml"])
 def test_a_folder_is_read_with_its_titles(tmp_path: Path, shape: str, inside: str) -> None:

@@ -11,6 +11,7 @@ __all__ = [
     "InteractionsConfig",
     "ItemToItemConfig",
     "LinearConfig",
+    "ListsConfig",
     "LocalConfig",
     "MultinomialConfig",
 ]
@@ -112,3 +113,17 @@ class AutoInteractionsConfig(Strict):
 
 
 InteractionsConfig = AutoInteractionsConfig | LinearConfig | LocalConfig | MultinomialConfig
+
+
+class ListsConfig(Strict):
+    """How lists weigh who will take an item up against how much they will like it (`models/list_score.py`).
+
+    Args:
+        liked: the lowest rating that counts as liked; "auto": that of the upper 40 % of training ratings.
+        beta: β, the weight of log P(liked); "auto": 1, unless validation says otherwise beyond chance.
+        floor: the least that an interaction score counts as; "auto": likewise, [0.003].
+    """
+
+    liked: Annotated[float, Field(allow_inf_nan=False)] | Literal["auto"] = "auto"
+    beta: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    floor: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"

@@ -19,6 +19,7 @@ from refeed.config.baselines import (
     SvdppConfig,
     TimeSvdppConfig,
 )
+from refeed.config.interactions import InteractionsConfig, ListsConfig
 from refeed.config.models import AutoencoderConfig, BiasConfig, MeanConfig, RidgeConfig
 from refeed.config.strict import Strict
 from refeed.config.train import TrainConfig
@@ -35,6 +36,8 @@ class Config(Strict):
         train: how it is trained.
         network: of a ridge autoencoder: the autoencoder that it is blended with (`models/blend/model.py`).
         network_train: how that one is trained.
+        interactions: the model of who takes what up, for lists; None: lists go by the predicted rating alone.
+        lists: how lists weigh the two.
     """
 
     model: Annotated[
@@ -55,6 +58,8 @@ class Config(Strict):
     train: TrainConfig = TrainConfig()
     network: AutoencoderConfig | None = None
     network_train: TrainConfig | None = None
+    interactions: Annotated[InteractionsConfig, Field(discriminator="kind")] | None = None
+    lists: ListsConfig = ListsConfig()
 
     @property
     def members(self) -> int:
@@ -232,7 +237,7 @@ def _malformed(setting: str) -> str:
 
 def _line(problem: Mapping[str, Any]) -> str:
     path = [str(part) for part in problem["loc"]]
-    if path[:1] == ["model"]:
+    if path[:1] in (["model"], ["interactions"]):
         del path[1:2]  # the kind: a part of pydantic's path, and no key that the user wrote
     # Nor are the types that a value could have had; places in a list are.
     path = path[:2] + [part for part in path[2:] if part.isdigit()]

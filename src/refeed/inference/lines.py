@@ -12,16 +12,23 @@ class Recommendation:
     Args:
         item: raw id.
         title: None where unknown.
-        rating: the predicted rating, within the scale of the training ratings.
-        score: what the list is ranked by: the prediction, shrunk by support.
-        support: training ratings of the item.
+        rating: the predicted rating, within the scale of the training ratings; None without ratings.
+        score: what the list is ranked by.
+        support: training ratings (or interactions) of the item.
+        p_liked: the probability that the person likes it; None where the model doesn't say.
+        low: the lower end of an interval that holds 80 % of such ratings; None where the model doesn't know
+            how sure it is.
+        high: its upper end.
     """
 
     item: str
     title: str | None
-    rating: float
+    rating: float | None
     score: float
     support: int
+    p_liked: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,15 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from refeed.errors import DataError, ModelError
-from refeed.evaluation.ranking import KS, RankingEvaluation, ScoreBlocks, evaluate_ranking
+from refeed.evaluation.ranking import KS, RankingEvaluation, evaluate_ranking
 from refeed.evaluation.relevance import Liked, in_items_of, relevant_items
-from refeed.inference.block_ranking import block_scores
-from refeed.inference.ranking import SHRINK, check_list
+from refeed.inference.listing import listing_of
+from refeed.inference.making import users_at_once
+from refeed.inference.ranking import SHRINK
 from refeed.inference.recommender import Recommender
-from refeed.inference.scoring import users_at_once
-from refeed.models.interface import predict_blocks
 from refeed.ratings.store import Ratings
 
-__all__ = ["evaluate_lists", "rating_scores"]
+__all__ = ["evaluate_lists"]
 
 
 def evaluate_lists(
@@ -28,6 +27,8 @@ def evaluate_lists(
     liked: Liked = None,
     seen: Sequence[Ratings] = (),
     given: Ratings | None = None,
+    by: str | None = None,
+    beta: float | None = None,
     shrink: float = SHRINK,
     seed: int = 0,
     resamples: int = 1000,
@@ -43,7 +44,9 @@ def evaluate_lists(
         given: ratings of people whom training has not seen; they are folded in, and `test` holds out others
             of theirs (strong generalisation, `split_users`). None: the users are those of the training
             ratings.
-        shrink: ratings at which half of an item's advantage counts; 0 ranks by the plain prediction.
+        by: what lists are ranked by: see `Recommender.recommend`.
+        beta: likewise.
+        shrink: likewise.
         seed: of the bootstrap.
         resamples: draws of the bootstrap.
 
@@ -53,30 +56,17 @@ def evaluate_lists(
         ModelError: a score is NaN; or people are given to a model that doesn't fold in.
         UnknownIdError: the histories of the training users have been removed, and none are given.
     """
-    check_list(1, shrink)
     histories = recommender.histories if given is None else _folded_in(recommender, given)
     relevance = relevant_items(
         histories, test, liked=liked, seen=seen, item_counts=recommender.trained.items.counts
     )
-    scores = rating_scores(recommender, histories, shrink)
+    wanted = None if recommender.trained.kind == "interactions" else liked
+    listing = listing_of(recommender.trained, by=by, liked=wanted, beta=beta, shrink=shrink)
+
+    def scores(users: Int64[np.ndarray, " users"]) -> Iterator[Float32[Tensor, "block items"]]:
+        return listing.score_blocks(histories, users, users_at_once(histories.n_items))
+
     return evaluate_ranking(scores, relevance, ks=ks, seed=seed, resamples=resamples)
-
-
-def rating_scores(recommender: Recommender, histories: Ratings, shrink: float = SHRINK) -> ScoreBlocks:
-    """What lists are ranked by when they go by the predicted rating alone: `block_scores`.
-
-    Args:
-        recommender: the model.
-        histories: of the users to be asked for, in the positions of the model's items.
-        shrink: ratings at which half of an item's advantage counts.
-    """
-    trained, size = recommender.trained, users_at_once(histories.n_items)
-
-    def blocks(users: Int64[np.ndarray, " users"]) -> Iterator[Float32[Tensor, "block items"]]:
-        for predictions in predict_blocks(trained.model, histories, users, size):
-            yield block_scores(predictions, trained.items.counts, shrink)
-
-    return blocks
 
 
 def _folded_in(recommender: Recommender, given: Ratings) -> Ratings:

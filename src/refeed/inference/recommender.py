@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int64
 from numpy.typing import NDArray
 
-from refeed.errors import ConfigError, ModelError
+from refeed.errors import ModelError
 from refeed.evaluation.evaluate import Evaluation, evaluate
 from refeed.inference.catalogue import Catalogue
-from refeed.inference.explanation import Explanation, Part
+from refeed.inference.explaining import explanation_of
+from refeed.inference.explanation import Explanation
+from refeed.inference.filters import candidates_of
 from refeed.inference.given import paired
 from refeed.inference.lines import Recommendation, SimilarItem
-from refeed.inference.lists import RecommendationList, RecommendationLists
+from refeed.inference.listing import listing_of, uncertain_part
+from refeed.inference.lists import RecommendationLists
+from refeed.inference.making import Wish, list_of_each
 from refeed.inference.pairs import is_pairs, predict_pairs_table
 from refeed.inference.people import People, User, is_id, listed_users
-from refeed.inference.ranking import SHRINK, best, check_list, cosines, shrunk, supported_scores
-from refeed.models.explaining import Explaining
-from refeed.models.intervals import Uncertain, interval
-from refeed.models.quantiles import error_deviation
+from refeed.inference.ranking import SHRINK, best, check_list, cosines, shrunk
+from refeed.inference.variety import check_share
+from refeed.models.intervals import interval
 from refeed.ratings.frames import Pairs, read_pairs
 from refeed.ratings.ids import Ids, id_text
 from refeed.ratings.store import Ratings
@@ -146,80 +148,81 @@ class Recommender:
         who: Any,
         k: Any = 10,
         *,
+        by: Any = None,
+        liked: Any = None,
+        beta: Any = None,
+        offset: int = 0,
         include_seen: bool = False,
-        only: Sequence[str] | None = None,
-        exclude: Sequence[str] | None = None,
-        shrink: float = SHRINK,
-        cautious: float = 0.0,
+        only: Any = None,
+        exclude: Any = None,
+        where: str | None = None,
+        novelty: Any = 0.0,
+        diversity: Any = 0.0,
+        explore: Any = 0.0,
+        seed: int = 0,
+        shrink: Any = SHRINK,
+        cautious: Any = 0.0,
     ) -> Any:
         """The k best items for a user that they have not rated, best first; fewer if there are no more.
 
-        An item that three people rated can't top the list on their word alone. With n the training ratings of
-        an item, r̂ the user's prediction for it (not clipped) and level = Σ n r̂ / Σ n over all items, what
-        they would give an ordinary one, the list is ranked by
+        A list needs two answers: will this person take the item up, and how much will they like it then. With
+        both parts of a model the list is ranked by
 
-            level + max(r̂ − level, 0) · n / (n + shrink) + min(r̂ − level, 0)
+            score = log max(s, floor) + β log P(liked)
 
-        so what a prediction promises counts by the item's support, and what it warns of counts in full.
-        Equal scores keep the order of `item_ids`.
+        with the interaction model's score s and P(liked) from the rating model's predictive distribution. By
+        rating alone (`by="rating"`, or a model without the other part), an item that three people rated can't
+        top the list on their word: what a prediction promises beyond the person's level counts by the item's
+        support (`inference/ranking.py`). Equal scores keep the order of `item_ids`.
 
         Args:
             who: a user: a raw id, or a history; or a sequence of these, each of whom gets a list.
             k: the most items to return.
+            by: "both", "rating" or "interaction"; None: both where the model has both.
+            liked: the lowest rating that counts as liked; None: what the model was trained with.
+            beta: β, 0 or more; None: what validation chose.
+            offset: items to pass over at the head of the list.
             include_seen: also items that the user has rated.
             only: choose among these items alone (ids or titles).
             exclude: leave these out (ids or titles).
-            shrink: ratings at which half of an item's advantage counts; 0 ranks by the plain prediction.
-            cautious: deviations of the prediction itself (not of the ratings around it) to take off before
-                ranking, at least 0: the less is known of the person as to an item, the lower it comes.
+            where: a condition on what is known of the items, such as "genre = 'Drama' and year >= 1990": item,
+                title, ratings (how many in training), and the further columns of the titles table.
+            novelty: pass over the most popular items: those with this share of all ratings, 0 to below 1.
+            diversity: from 0 to 1: choose items unlike each other (maximal marginal relevance on the items'
+                vectors) among the best 5 k; it costs accuracy.
+            explore: from 0 to 1: the chance of each place to have a cold item (fewer than 5 ratings) instead.
+            seed: of the draws of `explore`.
+            shrink: by rating: ratings at which half of an item's advantage counts.
+            cautious: by rating: deviations of the prediction itself to take off before ranking, at least 0.
 
         Returns:
             A `RecommendationList`; for a sequence of users `RecommendationLists`, one each.
 
         Raises:
-            ConfigError: k is no whole number from 1 on, or a negative shrink or caution.
-            ModelError: cautious, of a kind of model that does not know how sure it is.
+            ConfigError: a value out of range.
+            DataError: a condition that can't be evaluated.
+            ModelError: something that this kind of model can't do.
         """
         check_list(k, shrink)
+        listing = listing_of(self.trained, by=by, liked=liked, beta=beta, shrink=shrink, cautious=cautious)
+        candidates = candidates_of(
+            self.trained, self.catalogue, only=only, exclude=exclude, where=where, novelty=novelty
+        )
+        wish = Wish(
+            k,
+            offset,
+            include_seen,
+            check_share("diversity", diversity),
+            check_share("explore", explore),
+            seed,
+        )
         users = listed_users(who)
         histories, rows = self.people.histories([who] if users is None else users)
-        lists = []
-        for row in rows.tolist():
-            candidates = self._candidates(only, exclude)
-            if not include_seen:
-                candidates[histories.items[histories.indptr[row] : histories.indptr[row + 1]]] = False
-            lists.append(self._listed(histories, row, candidates, k, shrink, cautious))
+        lists = list_of_each(listing, self.catalogue, histories, rows, candidates, wish)
         if users is None:
             return lists[0]
         names = [id_text(user) if is_id(user) else str(place) for place, user in enumerate(users)]
         return RecommendationLists(names, lists)
-
-    def _listed(
-        self,
-        histories: Ratings,
-        row: int,
-        candidates: Bool[np.ndarray, " items"],
-        k: int,
-        shrink: float,
-        cautious: float,
-    ) -> RecommendationList:
-        users = np.array([row])
-        predictions = self.trained.model.predict_all(histories, users)
-        trusted = predictions if cautious == 0 else predictions - self._doubts(histories, users, cautious)
-        scores = supported_scores(trusted[0], self.trained.items.counts, shrink)
-        ratings = self.clipped(predictions[0].astype(np.float64), clip=True)
-        return RecommendationList(
-            [
-                Recommendation(
-                    item=self.item_ids[at],
-                    title=self.catalogue.title(at),
-                    rating=float(ratings[at]),
-                    score=float(scores[at]),
-                    support=int(self.trained.items.counts[at]),
-                )
-                for at in best(scores.astype(np.float64), candidates, k).tolist()
-            ]
-        )
 
     def evaluate(self, test: object, *, cold: str = "empty", seed: int = 0) -> Evaluation:
         """Measure the errors on held-out ratings, as `refeed evaluate` does.
@@ -246,32 +249,22 @@ class Recommender:
         """
         self.trained.save(path)
 
-    def explain(self, who: User, item: str) -> Explanation:
-        """Why the prediction for an item is what it is: its level, and what each of the user's ratings adds.
+    def explain(self, who: Any, item: Any) -> Explanation:
+        """Why a prediction is what it is, and why an item is in a list: sums of parts, exactly.
+
+        The predicted rating is the item's level and what each of the user's ratings adds; the interaction
+        score is what everybody gets and what each of the user's items adds.
 
         Args:
-            who: raw id of a user, or a mapping of ratings.
+            who: raw id of a user, or a history.
             item: raw id or title.
 
         Raises:
-            ModelError: predictions of this kind of model are no sums.
+            ModelError: neither of the model's predictions is a sum.
         """
-        model = self.trained.model
-        if not isinstance(model, Explaining):
-            beside = " that is blended with a network" if self.trained.config.network else ""
-            raise ModelError(
-                f"a prediction of a model of kind {self.trained.config.model.kind}{beside} is no sum of "
-                "parts; train one of kind ridge alone (the default recipe) for explanations"
-            )
         histories, users = self.people.histories([who])
         (position,) = self.catalogue.positions([item])
-        level, adds = model.explain(histories, int(users[0]), int(position))
-        _, items, values = histories.rows(users)
-        parts = [
-            Part(self.item_ids[at], self.catalogue.title(at), float(value), float(added))
-            for at, value, added in zip(items.tolist(), values, adds, strict=True)
-        ]
-        return Explanation.of(self.item_ids[int(position)], self.catalogue.title(int(position)), level, parts)
+        return explanation_of(self.trained, self.catalogue, histories, int(users[0]), int(position))
 
     def intervals(
         self, who: User | Sequence[User], items: Any, coverage: float, *, clip: bool = True
@@ -292,7 +285,7 @@ class Recommender:
             DataError: sequences of different lengths.
             ModelError: this kind of model does not know how sure it is.
         """
-        model = self._uncertain()
+        model = uncertain_part(self.trained)
         several = listed_users(who)
         histories, users = self.people.histories([who] if several is None else several)
         positions = self.catalogue.positions([items] if is_id(items) else items)
@@ -300,15 +293,6 @@ class Recommender:
         predictions = model.predict(histories, users, positions)
         low, high = interval(model, predictions, model.predictive_std(histories, users, positions), coverage)
         return self.clipped(low, clip=clip), self.clipped(high, clip=clip)
-
-    def _uncertain(self) -> Uncertain:
-        model = self.trained.model
-        if not (isinstance(model, Uncertain) and bool(model.quantiles.any())):
-            raise ModelError(
-                f"a model of kind {self.trained.config.model.kind} does not know how sure it is; train one "
-                "of kind ridge (the default recipe) for intervals"
-            )
-        return model
 
     def similar_items(self, item: str, k: int = 10, *, shrink: float = SHRINK) -> list[SimilarItem]:
         """The k items most like one, best first; the item itself is left out.
@@ -347,31 +331,6 @@ class Recommender:
             for at in best(scores, np.arange(len(scores)) != position, k).tolist()
         ]
 
-    def _doubts(
-        self, histories: Ratings, users: Int64[np.ndarray, " one"], cautious: float
-    ) -> NDArray[np.float32]:
-        """So many deviations of one user's predictions; σ is that of the errors' middle two thirds."""
-        if not 0 <= cautious < float("inf"):
-            raise ConfigError(f"cautious = {cautious}: give a number of deviations, 0 or more")
-        model = self._uncertain()
-        everything = np.arange(len(self.item_ids))
-        predictive_std = model.predictive_std(histories, np.repeat(users, len(everything)), everything)
-        sigma = error_deviation(model.quantiles.cpu().numpy())
-        doubts: NDArray[np.float32] = (
-            cautious * sigma * np.sqrt(np.square(predictive_std) - 1).clip(min=0)
-        ).astype(np.float32)
-        return doubts
-
     def clipped(self, ratings: NDArray[np.float64], *, clip: bool) -> NDArray[np.float64]:
         """Ratings within the scale of the training ratings, if `clip`."""
         return np.clip(ratings, *self.trained.scale) if clip else ratings
-
-    def _candidates(
-        self, only: Sequence[str] | None, exclude: Sequence[str] | None
-    ) -> Bool[np.ndarray, " items"]:
-        candidates = np.full(len(self.item_ids), only is None)
-        if only is not None:
-            candidates[self.catalogue.positions([only] if isinstance(only, str) else only)] = True
-        if exclude is not None:
-            candidates[self.catalogue.positions([exclude] if isinstance(exclude, str) else exclude)] = False
-        return candidates

@@ -43,7 +43,7 @@ def kernels() -> ctypes.CDLL | None:
             continue
         try:
             return _declared(ctypes.CDLL(str(path)))
-        except OSError:  # built for another platform
+        except (OSError, AttributeError):  # built for another platform, or by another version of refeed
             continue
     return None
 

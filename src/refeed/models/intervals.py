@@ -9,7 +9,7 @@ symmetric.
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
 from refeed.models.interface import Model
@@ -33,6 +33,12 @@ class Uncertain(Model, Protocol):
         self, histories: Ratings, users: Int64[np.ndarray, " pairs"], items: Int64[np.ndarray, " pairs"]
     ) -> Float64[np.ndarray, " pairs"]:
         """√(1 + xᵀA⁻¹x) of each pair: 1 for somebody of whom everything is known."""
+        ...
+
+    def predictive_std_all(
+        self, histories: Ratings, users: Int64[np.ndarray, " users"]
+    ) -> Float32[np.ndarray, "users items"]:
+        """The same of all items for each of the users."""
         ...
 
 

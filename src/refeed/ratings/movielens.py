@@ -58,7 +58,8 @@ def movielens_rows(db: duckdb.DuckDBPyConnection, path: Path, *, scratch: Path) 
         ratings, titles = PurePosixPath(ratings).name, titles and PurePosixPath(titles).name
     try:
         rows = table_rows(db, [Parts((folder / ratings,), many=False)], scratch)
-        named = load_titles(db, folder / titles, scratch) if titles else None
+        columns = ("item", "title", "genres") if titles and titles.endswith(".dat") else None
+        named = load_titles(db, folder / titles, scratch, names=columns) if titles else None
     except DataError as error:
         # Nobody can look at what was unpacked.
         raise DataError(str(error).replace(str(folder), str(path))) from error

@@ -66,7 +66,8 @@ def prepare(
     Args:
         sources: one or several: tables (CSV, TSV, `::`, `;`, `|`, JSON lines or an array, Parquet; each
             perhaps packed by gzip, bzip2, xz, zstd or zip), patterns of such, or folders with the parts of
-            one, read one after the other; or one MovieLens folder or zip, or one of the shapes of the Netflix Prize.
+            one, read one after the other; or one MovieLens folder or zip, or one of the shapes of the Netflix
+            Prize.
         out: the folder to write; whole or absent.
         format: what the sources are; "auto" looks.
         columns: which column of a table is which, such as "user=userId,item=2,rating=stars,timestamp=ts":

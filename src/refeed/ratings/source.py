@@ -75,6 +75,8 @@ class Source:
 
     def with_doubled_quotes(self, scratch: Path) -> "Source | None":
         r"""The same text with each `\"` written `""`, as a copy; None if there is none."""
+        if not self._holds(b'\\"'):
+            return None
         beside = _beside(scratch, "escaped")
         found = False
         with (
@@ -89,6 +91,16 @@ class Source:
             return replace(self, path=beside, gzipped=False)
         beside.unlink()
         return None
+
+    def _holds(self, sought: bytes) -> bool:
+        """Whether some bytes are there, across the ends of chunks, too."""
+        before = b""
+        with damage_of(self.name), self._open_bytes() as file:
+            while chunk := file.read(_CHUNK):
+                if sought in before + chunk:
+                    return True
+                before = chunk[1 - len(sought) :]
+        return False
 
     def _open_bytes(self) -> BufferedIOBase:
         return gzip.open(self.path) if self.gzipped else self.path.open("rb")

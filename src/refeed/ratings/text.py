@@ -239,8 +239,8 @@ def find_delimiter(source: Source, fields: Sequence[str]) -> tuple[str, bool]:
     if least == 1:
         return _ONE_COLUMN, False
     raise DataError(
-        f"{source.name}: can't tell at least {least} columns in {shown(first)}; expected them to be separated "
-        "by a comma, tab, '::', ';' or '|'"
+        f"{source.name}: can't tell at least {least} columns in {shown(first)}; expected them to be "
+        "separated by a comma, tab, '::', ';' or '|'"
     )
 
 

@@ -28,6 +28,8 @@ def load_titles(
     path: Path,
     scratch: Path | None = None,
     options: ReadOptions | None = None,
+    *,
+    names: Sequence[str] | None = None,
 ) -> str:
     """Read the titles of items, and what else is known of them, into a table of DuckDB.
 
@@ -37,6 +39,7 @@ def load_titles(
             there is no header; MovieLens's movies.csv, movies.dat or u.item; Netflix's movie_titles. The
             further columns of a table that names them are attributes of the items.
         scratch: a folder for what is unpacked; None: one of its own.
+        names: of its columns, where it has no header and they are known.
         options: its encoding; text that is no UTF-8 is taken for cp1252 anyway, as old files are.
 
     Returns:
@@ -47,7 +50,7 @@ def load_titles(
     """
     if scratch is None:
         with tempfile.TemporaryDirectory() as folder:
-            return load_titles(db, path, Path(folder), options)
+            return load_titles(db, path, Path(folder), options, names=names)
     encoding = (options or ReadOptions()).encoding
     encoding = "auto" if encoding == "utf-8" else encoding
     source = open_source(path, scratch, encoding)
@@ -63,6 +66,8 @@ def load_titles(
     table = open_table(db, path, scratch, ReadOptions(encoding=encoding), fields=TITLE_FIELDS)
     if table.layout is not None and count_faults(table.source, table.layout):
         table = table.unescaped(scratch)
+    if table.names is None and table.layout is not None and len(names or ()) == table.layout.width:
+        table = replace(table, names=names)
     return _load(db, *_with_attributes(table))
 
 

@@ -5,10 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from refeed.config import AutoencoderConfig, Config, RidgeConfig
+from refeed.config import AutoencoderConfig, Config, MeanConfig, RidgeConfig, TrainConfig
 from refeed.errors import DataError, UserError
 from refeed.factory import build_model
 from refeed.models.interface import Model
+from refeed.models.list_part import fit_list_part
 from refeed.models.ridge.auto import resolve_auto
 from refeed.optim.optimizer import make_optimizer
 from refeed.progress import Reporter, logged, silent
@@ -67,6 +68,16 @@ def fit(
     with running() as runtime:
         reporter = reporter if runtime.rank == 0 else silent
         held_out = _held_out(train, valid, reporter)
+        if train.kind == "interactions" and not isinstance(config.model, MeanConfig):
+            reporter.say("interactions without ratings: there is nothing to predict but who takes what up")
+            config = config.model_copy(
+                update={
+                    "model": MeanConfig(),
+                    "network": None,
+                    "network_train": None,
+                    "train": TrainConfig(seed=config.train.seed),
+                }
+            )
         if config.network and held_out is None:
             reporter.say("no validation ratings to weigh the network by: it is left out of the blend")
             config = config.model_copy(update={"network": None, "network_train": None})
@@ -85,7 +96,11 @@ def fit(
             model, metrics = train_members(task, resumed)
         else:
             model, metrics = _solve(task, resume=resume)
-        return TrainedModel.of(config, model, train, metrics)
+        lists = fit_list_part(config, train, valid, model, reporter.say)
+        if lists is not None:
+            output.save_lists(lists, metrics)
+        runtime.wait()
+        return TrainedModel.of(config, model, train, metrics, lists)
 
 
 def _solve(task: Task, *, resume: bool) -> tuple[Model, list[Metrics]]:
@@ -107,7 +122,8 @@ def _solve(task: Task, *, resume: bool) -> tuple[Model, list[Metrics]]:
         "users_per_second": task.train.n_users / max(seconds, 1e-9),
         "lr": 0.0,
     }
-    task.reporter.end_epoch(metrics)
+    if task.train.kind == "ratings":
+        task.reporter.end_epoch(metrics)
     for name in ("model", "last"):
         task.output.save(name, lambda: model)
     task.output.save_metrics([metrics])

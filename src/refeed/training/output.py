@@ -15,11 +15,13 @@ from refeed.model_folder import (
     binding,
     check_absent,
     create_folder,
+    save_lists,
     save_weights,
     write_card,
     write_metrics,
 )
 from refeed.models.interface import Model
+from refeed.models.list_part import ListPart
 from refeed.ratings.store import Ratings
 from refeed.runtime import Runtime
 from refeed.training.checkpoint import Place, save_checkpoint
@@ -41,6 +43,10 @@ class Output(Protocol):
 
     def repeat(self, name: str, other: str) -> None:
         """Keep the weights of that name under another one, too."""
+        ...
+
+    def save_lists(self, lists: ListPart, metrics: Sequence[Metrics]) -> None:
+        """Keep the second part of the model."""
         ...
 
     def save_metrics(self, metrics: Sequence[Metrics]) -> None:
@@ -70,6 +76,7 @@ class Nowhere:
     def create(self, config: Config, train: Ratings) -> None: ...
     def save(self, name: str, whole: Callable[[], Model]) -> None: ...
     def repeat(self, name: str, other: str) -> None: ...
+    def save_lists(self, lists: ListPart, metrics: Sequence[Metrics]) -> None: ...
     def save_metrics(self, metrics: Sequence[Metrics]) -> None: ...
     def save_checkpoint(self, learner: nn.Module, optimizer: torch.optim.Optimizer, place: Place) -> None: ...
     def remove(self) -> None: ...
@@ -124,6 +131,12 @@ class Folder:
         """Give the file a second name."""
         if self._first:
             same_file(self.path / f"{name}.safetensors", self.path / f"{other}.safetensors")
+
+    def save_lists(self, lists: ListPart, metrics: Sequence[Metrics]) -> None:
+        """Write interactions.safetensors, and say so in the card."""
+        if self._first:
+            save_lists(self.path, lists, self._binding)
+            write_card(self.path, self._config, self._train, metrics, lists)
 
     def save_metrics(self, metrics: Sequence[Metrics]) -> None:
         """Write metrics.jsonl, and the card."""

@@ -38,6 +38,7 @@ RARE = 5.0
 
 _USERS_AT_ONCE = 4096
 _PAIRS_AT_ONCE = 1 << 16
+_CODES_AT_ONCE = 256  # that are held as matrices
 _PAIRS_A_PRODUCT = 1 << 12  # of one user: bounds what x and A⁻¹ x take beside each other
 
 _Some = slice | Int64[Tensor, " some"]
@@ -233,6 +234,21 @@ class RidgeAutoencoder(nn.Module):
                 leverages[pairs[block.places[block.rated]]] = of_block[block.rated]
         predictive_std: Float64[np.ndarray, " pairs"] = np.sqrt(1 + leverages)
         return predictive_std
+
+    @torch.no_grad()
+    def predictive_std_all(
+        self, histories: Ratings, users: Int64[np.ndarray, " users"]
+    ) -> Float32[np.ndarray, "users items"]:
+        """√(1 + ‖Lᵀx‖²) of all items for each of the users, with A⁻¹ = L Lᵀ (see `Uncertain`)."""
+        std = np.empty((len(users), self.n_items), dtype=np.float32)
+        decoder = self._decoder()
+        for first in range(0, len(users), _CODES_AT_ONCE):
+            covariance = self.codes(histories, users[first : first + _CODES_AT_ONCE]).covariance
+            roots = torch.linalg.cholesky(covariance.double()).to(decoder)
+            for row, root in enumerate(roots, start=first):
+                leverages = (decoder @ root).square_().sum(dim=1)
+                std[row] = leverages.add_(1).sqrt_().cpu().numpy()
+        return std
 
     def _by_code(
         self, histories: Ratings, users: Int64[np.ndarray, " pairs"]

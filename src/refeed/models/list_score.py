@@ -61,13 +61,10 @@ def liked_block(
 ) -> Float32[Tensor, "users items"]:
     """P(liked) of all items for some users, with what isn't known of them where the model says so."""
     (predictions,) = predict_blocks(model, histories, users, max(len(users), 1))
-    spread = None
-    if isinstance(model, Uncertain):
-        n_items = predictions.shape[1]
-        everything = np.tile(np.arange(n_items), len(users))
-        found = model.predictive_std(histories, np.repeat(users, n_items), everything)
-        spread = torch.from_numpy(found).view(len(users), n_items)
-    return probability_liked(liking, predictions.float(), spread)
+    std = None
+    if isinstance(model, Uncertain) and bool(model.quantiles.any()):
+        std = torch.from_numpy(model.predictive_std_all(histories, users))
+    return probability_liked(liking, predictions.float(), std)
 
 
 def choose_list_weights(
