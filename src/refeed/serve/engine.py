@@ -1,0 +1,395 @@
+"""From a model folder to lists, a batch of people at a time: the one place that knows of models.
+
+A batch of questions costs one forward pass (`passes.py`), whoever asks and whatever for. Everything here is
+positions and arrays; raw ids are looked up before a question waits, and named in the answer after it.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64
+from numpy.typing import NDArray
+
+from refeed.errors import DataError, ModelError
+from refeed.inference.catalogue import Catalogue
+from refeed.inference.ranking import SHRINK, cosines, credibility, shrunk
+from refeed.model_folder import ModelFolder
+from refeed.models.intervals import LEVELS
+from refeed.ratings.ids import Ids
+from refeed.ratings.store import Ratings
+from refeed.serve.passes import Fold, Pass, make_pass
+
+__all__ = ["Answer", "By", "Engine", "Line", "Question", "Reason"]
+
+By = Literal["both", "rating"]
+"""What a list is ranked by: the predicted rating shrunk by support, or the predicted rating as it is."""
+
+_COVERAGE = 0.8
+"""Of the intervals that go with predictions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is asked about one person.
+
+    Args:
+        items: positions of what the person rated, each once.
+        values: the ratings.
+        k: the most items of a list; 0: no list.
+        offset: how many of the best to leave out, for the next page of a list.
+        by: what the list is ranked by.
+        candidates: what may be listed; None: everything.
+        include_seen: also what the person has rated.
+        asked: positions of items whose predictions are wanted, in this order.
+        liked: the rating from which on a thing is liked; None: the model's own.
+        reasons: how many ratings of the person to give as reasons of each line; −1: all.
+    """
+
+    items: Int64[np.ndarray, " rated"]
+    values: Float32[np.ndarray, " rated"]
+    k: int = 0
+    offset: int = 0
+    by: By = "both"
+    candidates: Bool[np.ndarray, " items"] | None = None
+    include_seen: bool = False
+    asked: Int64[np.ndarray, " asked"] | None = None
+    liked: float | None = None
+    reasons: int = 3
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What one rating of the person adds to a prediction.
+
+    Args:
+        item: raw id of what was rated.
+        title: None where unknown.
+        rating: the person's rating of it.
+        adds: to the prediction, in units of ratings.
+    """
+
+    item: str
+    title: str | None
+    rating: float
+    adds: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """One item of an answer.
+
+    Args:
+        item: raw id.
+        title: None where unknown.
+        rating: the predicted rating, within the scale.
+        low: the lower end of where 80 % of such ratings lie; None: the model doesn't know how sure it is.
+        high: the upper end.
+        p_liked: how probable it is that the person's rating would be `liked` or more; likewise.
+        score: what a list is ranked by.
+        support: training ratings of the item.
+        level: what is predicted of somebody unknown; None: the model's predictions are no sums.
+        because: the weightiest of the person's ratings in this prediction.
+    """
+
+    item: str
+    title: str | None
+    rating: float
+    low: float | None
+    high: float | None
+    p_liked: float | None
+    score: float
+    support: int
+    level: float | None
+    because: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """To one question.
+
+    Args:
+        model: name and digest of the model that gave it, all of it.
+        lines: the list, or what was asked for, in its order.
+    """
+
+    model: str
+    lines: tuple[Line, ...]
+
+
+class Engine:
+    """A model at work. Nothing in it changes but the histories of who is forgotten.
+
+    Args:
+        name: of the model among those that are served.
+        run: its folder.
+        folder: what was in it.
+        digest: of its weights, some letters that tell models apart.
+    """
+
+    def __init__(self, name: str, run: Path, folder: ModelFolder, digest: str) -> None:
+        if not folder.model.folds_in:
+            raise ModelError(
+                f"the model {name!r} of kind {folder.config.model.kind} knows the users of its training only and "
+                "can't be served; train one that folds in, such as the default recipe"
+            )
+        self.name, self.run, self.folder, self.digest = name, run, folder, digest
+        self.catalogue = Catalogue(folder.item_ids, folder.titles)
+        self._pass: Pass = make_pass(folder.model)
+        self._weights = credibility(folder.item_counts, SHRINK).astype(np.float32)
+        self._shares = (folder.item_counts / max(float(folder.item_counts.sum()), 1.0)).astype(np.float32)
+        self.warm_up()
+
+    @classmethod
+    def load(cls, name: str, run: Path) -> "Engine":
+        """Read a model folder, and warm it up.
+
+        Raises:
+            ModelError: there is none, it is damaged, or it does not fold in.
+        """
+        folder = ModelFolder.load(run)
+        with (run / "model.safetensors").open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return cls(name, run, folder, digest[:12])
+
+    @property
+    def model(self) -> str:
+        """Name and digest, as answers show them."""
+        return f"{self.name}@{self.digest}"
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The lowest and the highest rating."""
+        return self.folder.scale
+
+    @cached_property
+    def step(self) -> float:
+        """The distance of neighbouring ratings on the scale: 0.5 for half stars; 0: there is no step."""
+        histories = self.folder.histories
+        if histories is None or not len(histories):
+            return 0.5 if any(value % 1 for value in self.scale) else 1.0
+        some = np.unique(histories.values[:100_000])
+        if len(some) < 2 or len(some) > 50:
+            return 0.0
+        return float(np.diff(some).min())
+
+    @cached_property
+    def liked(self) -> float:
+        """The rating from which on a thing counts as liked: the first on the scale above the mean rating."""
+        counts = self.folder.item_counts
+        means = np.where(counts > 0, self.folder.item_means, 0.0)
+        mean = float((means * counts).sum() / max(counts.sum(), 1))
+        step = self.step or 1.0
+        low, high = self.scale
+        return float(min(high, low + np.ceil((mean - low) / step + 1e-9) * step))
+
+    def warm_up(self) -> None:
+        """Have the first person not wait for what is made at first use."""
+        nobody = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        self.answer([Question(*nobody, k=1)])
+        self.catalogue.known_positions([""])
+        _ = self.liked
+
+    def without(self, forgotten: Ratings) -> "Engine":
+        """The same with other histories."""
+        return Engine(self.name, self.run, replace(self.folder, histories=forgotten), self.digest)
+
+    # ------------------------------------------------------------------ people
+
+    def trained_on(self, user: str) -> dict[str, float]:
+        """What a person rated in the training; nothing, if they weren't in it."""
+        histories = self.folder.histories
+        position = None if histories is None else histories.user_ids.position(user)
+        if histories is None or position is None:
+            return {}
+        _, items, values = histories.rows(np.array([position]))
+        ids = self.folder.item_ids
+        return {ids[at]: float(value) for at, value in zip(items.tolist(), values, strict=True)}
+
+    def history(
+        self, given: Mapping[str, float]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], list[str]]:
+        """Positions and values of ratings by id or title, and what the model doesn't know.
+
+        Raises:
+            DataError: a rating that is off the scale, or two of the same item.
+        """
+        names = list(given)
+        positions = self.catalogue.known_positions(names)
+        values = np.fromiter(given.values(), dtype=np.float64, count=len(names)).astype(np.float32)
+        known = positions >= 0
+        low, high = self.scale
+        off = known & ~((values >= np.float32(low)) & (values <= np.float32(high)))
+        if off.any():
+            name = names[int(np.argmax(off))]
+            raise DataError(
+                f"the rating {given[name]!r} of {name!r} is off the scale of the training ratings, "
+                f"{low:g} to {high:g}"
+            )
+        unknown = [names[at] for at in np.flatnonzero(~known).tolist()]
+        if unknown:
+            positions, values = positions[known], values[known]
+        if len(set(positions.tolist())) < len(positions):
+            raise DataError("the same item is rated twice, perhaps once by id and once by title; rate it once")
+        return positions, values, unknown
+
+    def mask(self, only: Sequence[str] | None, exclude: Sequence[str]) -> NDArray[np.bool_] | None:
+        """What may be listed; names that the model doesn't know change nothing."""
+        if only is None and not exclude:
+            return None
+        allowed = np.full(len(self.folder.item_ids), only is None)
+        for names, value in ((only or (), True), (exclude, False)):
+            positions = self.catalogue.known_positions(names)
+            allowed[positions[positions >= 0]] = value
+        return allowed
+
+    # ------------------------------------------------------------------ answers
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer questions about people, all by one forward pass."""
+        fold = self._pass(self._histories(questions))
+        scores = self._scores(fold.predictions) if any(q.k and q.by == "both" for q in questions) else None
+        return [self._answer(row, question, fold, scores) for row, question in enumerate(questions)]
+
+    def similar(self, position: int, k: int) -> list[tuple[int, float]]:
+        """(position, cosine) of the items most like one, shrunk by support.
+
+        Raises:
+            ModelError: the model has no vectors of items.
+        """
+        vectors = self._vectors
+        if vectors is None:
+            raise ModelError(f"the model {self.name!r} has no vectors of its items, so none are similar")
+        similarities = cosines(vectors, position)
+        ranked = shrunk(similarities, self.folder.item_counts, SHRINK)
+        ranked[position] = -np.inf
+        return [(at, float(similarities[at])) for at in _best(ranked, k).tolist() if at != position]
+
+    @cached_property
+    def _vectors(self) -> Float32[np.ndarray, "items width"] | None:
+        return self.folder.model.item_vectors()
+
+    def _histories(self, questions: Sequence[Question]) -> Ratings:
+        counts = np.array([len(question.items) for question in questions])
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        items = np.concatenate([question.items for question in questions])
+        values = np.concatenate([question.values for question in questions])
+        # Ascending within a person, as everywhere: the sums of one person don't depend on the order given.
+        order = np.lexsort((items, np.repeat(np.arange(len(questions)), counts)))
+        return Ratings(
+            indptr=indptr,
+            items=items[order].astype(np.int32),
+            values=values[order].astype(np.float32),
+            times=None,
+            user_ids=_Numbers(str(at) for at in range(len(questions))),
+            item_ids=self.folder.item_ids,
+        )
+
+    def _scores(self, predictions: Float32[np.ndarray, "people items"]) -> NDArray[np.float32]:
+        """`ranking.supported_scores`, in numpy."""
+        levels = (predictions @ self._shares)[:, None]
+        scores: NDArray[np.float32] = np.minimum(
+            levels + (predictions - levels) * self._weights, predictions
+        )
+        return scores
+
+    def _answer(
+        self, row: int, question: Question, fold: Fold, scores: NDArray[np.float32] | None
+    ) -> Answer:
+        ranked = fold.predictions[row] if scores is None or question.by == "rating" else scores[row]
+        listed = question.asked
+        if listed is None:
+            hidden = ranked.copy()
+            if question.candidates is not None:
+                hidden[~question.candidates] = -np.inf
+            if not question.include_seen:
+                hidden[question.items] = -np.inf
+            listed = _best(hidden, question.offset + question.k)[question.offset :]
+        return Answer(self.model, tuple(self._lines(row, question, fold, listed, ranked)))
+
+    def _lines(
+        self,
+        row: int,
+        question: Question,
+        fold: Fold,
+        items: Int64[np.ndarray, " lines"],
+        ranked: Float32[np.ndarray, " items"],
+    ) -> list[Line]:
+        predicted = fold.predictions[row, items].astype(np.float64)
+        ends = self._ends(predicted, fold.spread(row, items), question.liked)
+        parts = fold.parts(row, items) if question.reasons and len(items) else None
+        low, high = self.scale
+        return [
+            Line(
+                item=self.folder.item_ids[at],
+                title=self.catalogue.title(at),
+                rating=min(max(float(predicted[number]), low), high),
+                low=ends[0][number],
+                high=ends[1][number],
+                p_liked=ends[2][number],
+                score=float(ranked[at]),
+                support=int(self.folder.item_counts[at]),
+                level=None if parts is None else float(parts[0][number]),
+                because=() if parts is None else self._reasons(row, question.reasons, fold, parts[1][number]),
+            )
+            for number, at in enumerate(items.tolist())
+        ]
+
+    def _ends(
+        self,
+        predicted: Float64[np.ndarray, " lines"],
+        spread: Float64[np.ndarray, " lines"] | None,
+        liked: float | None,
+    ) -> tuple[list[float | None], list[float | None], list[float | None]]:
+        """Both ends of the interval, and the probability that the rating is `liked` or more."""
+        quantiles = self._pass.quantiles
+        if spread is None or quantiles is None:
+            nothing: list[float | None] = [None] * len(predicted)
+            return nothing, nothing, nothing
+        low, high = np.interp([(1 - _COVERAGE) / 2, (1 + _COVERAGE) / 2], LEVELS, quantiles)
+        # Half a step below: a rating of 4 is what lies between 3.75 and 4.25.
+        threshold = (self.liked if liked is None else liked) - self.step / 2
+        below = np.interp((threshold - predicted) / spread, quantiles, LEVELS, left=0.0, right=1.0)
+        return (
+            np.clip(predicted + low * spread, *self.scale).tolist(),
+            np.clip(predicted + high * spread, *self.scale).tolist(),
+            (1 - below).tolist(),
+        )
+
+    def _reasons(
+        self, row: int, count: int, fold: Fold, adds: Float64[np.ndarray, " rated"]
+    ) -> tuple[Reason, ...]:
+        items, values = fold.rated(row)
+        order = np.argsort(-np.abs(adds), kind="stable")
+        if count >= 0:
+            order = order[:count]
+        return tuple(
+            Reason(
+                self.folder.item_ids[int(items[at])],
+                self.catalogue.title(int(items[at])),
+                float(values[at]),
+                float(adds[at]),
+            )
+            for at in order.tolist()
+        )
+
+
+class _Numbers(Ids):
+    """Ids that nobody looks up."""
+
+
+def _best(ranked: NDArray[np.floating], k: int) -> NDArray[np.int64]:
+    """Positions of the k best that are no −∞, best first, ties by position."""
+    k = min(k, len(ranked))
+    if k < len(ranked):
+        # All that are at least as good as the k-th, so that of equals the first ones are taken.
+        some = np.flatnonzero(ranked >= np.partition(ranked, len(ranked) - k)[len(ranked) - k])
+    else:
+        some = np.arange(len(ranked))
+    some = some[ranked[some] > -np.inf]
+    best: NDArray[np.int64] = some[np.argsort(-ranked[some], kind="stable")][:k]
+    return best
