@@ -479,6 +479,110 @@ def paper(
 
 
 @app.command()
+def serve(
+    run: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="RUN", help="A model folder, as train wrote it.", show_default=False, envvar="REFEED_RUN"
+        ),
+    ] = None,
+    *,
+    sample: Annotated[
+        bool,
+        typer.Option("--sample", help="Train on the films that come with refeed first.", envvar="REFEED_SAMPLE"),
+    ] = False,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=RUN[:SHARE]",
+            help="Instead of RUN: several models, each for a share of the people; repeatable.",
+            envvar="REFEED_MODEL",
+        ),
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the ratings: a file for SQLite, or postgresql://…. [default: RUN.sqlite, beside RUN]",
+            envvar="REFEED_DATABASE",
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at.", envvar="REFEED_HOST")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: any that is free.", envvar="REFEED_PORT")] = 8000,
+    tokens: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file with lines `read TOKEN` and `write TOKEN`; then other machines may call.",
+            envvar="REFEED_TOKENS",
+        ),
+    ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="Another name by which this server is called; repeatable.", envvar="REFEED_NAME"),
+    ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="A site whose pages may call this server; repeatable.", envvar="REFEED_ORIGIN"),
+    ] = None,
+    rate: Annotated[
+        float, typer.Option(help="Requests a second from one address; 0: any number.", envvar="REFEED_RATE")
+    ] = 0.0,
+    queue: Annotated[
+        int, typer.Option(help="Questions that may wait for the model.", envvar="REFEED_QUEUE")
+    ] = 1024,
+    max_body: Annotated[
+        int, typer.Option(help="Bytes of a request.", envvar="REFEED_MAX_BODY")
+    ] = 4 << 20,
+    max_history: Annotated[
+        int, typer.Option(help="Ratings of a person.", envvar="REFEED_MAX_HISTORY")
+    ] = 10_000,
+    max_list: Annotated[int, typer.Option(help="Items of a list.", envvar="REFEED_MAX_LIST")] = 1_000,
+    page: Annotated[bool, typer.Option(help="A page for people at /.", envvar="REFEED_PAGE")] = True,
+    access_log: Annotated[
+        bool, typer.Option(help="A line of JSON to stderr for each request.", envvar="REFEED_ACCESS_LOG")
+    ] = True,
+    threads: Annotated[
+        int, typer.Option(help="For the model; 0: one less than there are cores.", envvar="REFEED_THREADS")
+    ] = 0,
+) -> None:
+    """Serve a model: lists and predictions over HTTP, ratings that people give, and a page to click on.
+
+    Every option can be given as an environment variable, too: --max-body as REFEED_MAX_BODY.
+    """
+    from refeed.serve.run import prepare_sample
+    from refeed.serve.run import serve as serve_models
+
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    if sample:
+        _check_one(RUN=run, model=model or None, sample=sample)
+        run = prepare_sample(Path("refeed-sample"), say)
+
+    def settings() -> object:
+        from refeed.serve.lineup import parse_models
+        from refeed.serve.settings import Limits, Settings, Tokens
+
+        places = parse_models(run, model or [])
+        beside = places[0].run.absolute()
+        return Settings(
+            places,
+            database or str(beside.with_name(f"{beside.name}.sqlite")),
+            host=host,
+            port=port,
+            tokens=None if tokens is None else Tokens.read(tokens),
+            limits=Limits(
+                body=max_body, history=max_history, list_length=max_list, queue=queue, rate=rate
+            ),
+            page=page,
+            names=tuple(name or ()),
+            origins=tuple(origin or ()),
+            threads=threads,
+        )
+
+    serve_models(settings, access_log=access_log, say=say)
+
+
+@app.command()
 def doctor(*, as_json: AsJson = False) -> None:
     """Print the facts about this machine that decide how refeed runs on it."""
     from refeed.doctor import environment

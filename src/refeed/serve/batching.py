@@ -7,7 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from refeed.errors import RefeedError
-from refeed.serve.engine import Answer, Engine, Question
+from refeed.serve.engine import Answer, Engine
+from refeed.serve.lines import Question
 from refeed.serve.metrics import Metrics
 
 __all__ = ["Batcher", "BusyError"]

@@ -9,104 +9,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from refeed.errors import DataError, ModelError
 from refeed.inference.catalogue import Catalogue
 from refeed.inference.ranking import SHRINK, cosines, credibility, shrunk
 from refeed.model_folder import ModelFolder
-from refeed.models.intervals import LEVELS
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
-from refeed.serve.passes import Fold, Pass, make_pass
+from refeed.serve.lines import Group, Labels, Line, Lines, Question, alike, best, listed_items
+from refeed.serve.passes import Pass, make_pass
 
-__all__ = ["Answer", "By", "Engine", "Line", "Question", "Reason"]
-
-By = Literal["both", "rating"]
-"""What a list is ranked by: the predicted rating shrunk by support, or the predicted rating as it is."""
-
-_COVERAGE = 0.8
-"""Of the intervals that go with predictions."""
-
-
-@dataclass(frozen=True, eq=False)
-class Question:
-    """What is asked about one person.
-
-    Args:
-        items: positions of what the person rated, each once.
-        values: the ratings.
-        k: the most items of a list; 0: no list.
-        offset: how many of the best to leave out, for the next page of a list.
-        by: what the list is ranked by.
-        candidates: what may be listed; None: everything.
-        include_seen: also what the person has rated.
-        asked: positions of items whose predictions are wanted, in this order.
-        liked: the rating from which on a thing is liked; None: the model's own.
-        reasons: how many ratings of the person to give as reasons of each line; −1: all.
-    """
-
-    items: Int64[np.ndarray, " rated"]
-    values: Float32[np.ndarray, " rated"]
-    k: int = 0
-    offset: int = 0
-    by: By = "both"
-    candidates: Bool[np.ndarray, " items"] | None = None
-    include_seen: bool = False
-    asked: Int64[np.ndarray, " asked"] | None = None
-    liked: float | None = None
-    reasons: int = 3
-
-
-@dataclass(frozen=True)
-class Reason:
-    """What one rating of the person adds to a prediction.
-
-    Args:
-        item: raw id of what was rated.
-        title: None where unknown.
-        rating: the person's rating of it.
-        adds: to the prediction, in units of ratings.
-    """
-
-    item: str
-    title: str | None
-    rating: float
-    adds: float
-
-
-@dataclass(frozen=True)
-class Line:
-    """One item of an answer.
-
-    Args:
-        item: raw id.
-        title: None where unknown.
-        rating: the predicted rating, within the scale.
-        low: the lower end of where 80 % of such ratings lie; None: the model doesn't know how sure it is.
-        high: the upper end.
-        p_liked: how probable it is that the person's rating would be `liked` or more; likewise.
-        score: what a list is ranked by.
-        support: training ratings of the item.
-        level: what is predicted of somebody unknown; None: the model's predictions are no sums.
-        because: the weightiest of the person's ratings in this prediction.
-    """
-
-    item: str
-    title: str | None
-    rating: float
-    low: float | None
-    high: float | None
-    p_liked: float | None
-    score: float
-    support: int
-    level: float | None
-    because: tuple[Reason, ...]
-
+__all__ = ["Answer", "Engine"]
 
 @dataclass(frozen=True)
 class Answer:
@@ -118,7 +35,7 @@ class Answer:
     """
 
     model: str
-    lines: tuple[Line, ...]
+    lines: list[Line]
 
 
 class Engine:
@@ -142,6 +59,17 @@ class Engine:
         self._pass: Pass = make_pass(folder.model)
         self._weights = credibility(folder.item_counts, SHRINK).astype(np.float32)
         self._shares = (folder.item_counts / max(float(folder.item_counts.sum()), 1.0)).astype(np.float32)
+        self._lines = Lines(
+            Labels(
+                ids=list(folder.item_ids),
+                titles=[title or None for title in folder.titles or [""] * len(folder.item_ids)],
+                support=folder.item_counts.tolist(),
+            ),
+            scale=folder.scale,
+            step=self.step,
+            liked=self.liked,
+            quantiles=self._pass.quantiles,
+        )
         self.warm_up()
 
     @classmethod
@@ -192,7 +120,6 @@ class Engine:
         nobody = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
         self.answer([Question(*nobody, k=1)])
         self.catalogue.known_positions([""])
-        _ = self.liked
 
     def without(self, forgotten: Ratings) -> "Engine":
         """The same with other histories."""
@@ -251,9 +178,20 @@ class Engine:
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer questions about people, all by one forward pass."""
-        fold = self._pass(self._histories(questions))
+        histories = self._histories(questions)
+        fold = self._pass(histories)
         scores = self._scores(fold.predictions) if any(q.k and q.by == "both" for q in questions) else None
-        return [self._answer(row, question, fold, scores) for row, question in enumerate(questions)]
+        ranked = [
+            fold.predictions[row] if scores is None or question.by == "rating" else scores[row]
+            for row, question in enumerate(questions)
+        ]
+        listed = [listed_items(question, ranked[row]) for row, question in enumerate(questions)]
+        answers: list[list[Line]] = [[] for _ in questions]
+        for rows in alike([len(items) for items in listed]):
+            group = Group(np.array(rows), [questions[row] for row in rows], [listed[row] for row in rows])
+            for row, lines in zip(rows, self._lines.of(group, fold, ranked, histories), strict=True):
+                answers[row] = lines
+        return [Answer(self.model, lines) for lines in answers]
 
     def similar(self, position: int, k: int) -> list[tuple[int, float]]:
         """(position, cosine) of the items most like one, shrunk by support.
@@ -267,7 +205,7 @@ class Engine:
         similarities = cosines(vectors, position)
         ranked = shrunk(similarities, self.folder.item_counts, SHRINK)
         ranked[position] = -np.inf
-        return [(at, float(similarities[at])) for at in _best(ranked, k).tolist() if at != position]
+        return [(at, float(similarities[at])) for at in best(ranked, k).tolist() if at != position]
 
     @cached_property
     def _vectors(self) -> Float32[np.ndarray, "items width"] | None:
@@ -297,99 +235,7 @@ class Engine:
         )
         return scores
 
-    def _answer(
-        self, row: int, question: Question, fold: Fold, scores: NDArray[np.float32] | None
-    ) -> Answer:
-        ranked = fold.predictions[row] if scores is None or question.by == "rating" else scores[row]
-        listed = question.asked
-        if listed is None:
-            hidden = ranked.copy()
-            if question.candidates is not None:
-                hidden[~question.candidates] = -np.inf
-            if not question.include_seen:
-                hidden[question.items] = -np.inf
-            listed = _best(hidden, question.offset + question.k)[question.offset :]
-        return Answer(self.model, tuple(self._lines(row, question, fold, listed, ranked)))
-
-    def _lines(
-        self,
-        row: int,
-        question: Question,
-        fold: Fold,
-        items: Int64[np.ndarray, " lines"],
-        ranked: Float32[np.ndarray, " items"],
-    ) -> list[Line]:
-        predicted = fold.predictions[row, items].astype(np.float64)
-        ends = self._ends(predicted, fold.spread(row, items), question.liked)
-        parts = fold.parts(row, items) if question.reasons and len(items) else None
-        low, high = self.scale
-        return [
-            Line(
-                item=self.folder.item_ids[at],
-                title=self.catalogue.title(at),
-                rating=min(max(float(predicted[number]), low), high),
-                low=ends[0][number],
-                high=ends[1][number],
-                p_liked=ends[2][number],
-                score=float(ranked[at]),
-                support=int(self.folder.item_counts[at]),
-                level=None if parts is None else float(parts[0][number]),
-                because=() if parts is None else self._reasons(row, question.reasons, fold, parts[1][number]),
-            )
-            for number, at in enumerate(items.tolist())
-        ]
-
-    def _ends(
-        self,
-        predicted: Float64[np.ndarray, " lines"],
-        spread: Float64[np.ndarray, " lines"] | None,
-        liked: float | None,
-    ) -> tuple[list[float | None], list[float | None], list[float | None]]:
-        """Both ends of the interval, and the probability that the rating is `liked` or more."""
-        quantiles = self._pass.quantiles
-        if spread is None or quantiles is None:
-            nothing: list[float | None] = [None] * len(predicted)
-            return nothing, nothing, nothing
-        low, high = np.interp([(1 - _COVERAGE) / 2, (1 + _COVERAGE) / 2], LEVELS, quantiles)
-        # Half a step below: a rating of 4 is what lies between 3.75 and 4.25.
-        threshold = (self.liked if liked is None else liked) - self.step / 2
-        below = np.interp((threshold - predicted) / spread, quantiles, LEVELS, left=0.0, right=1.0)
-        return (
-            np.clip(predicted + low * spread, *self.scale).tolist(),
-            np.clip(predicted + high * spread, *self.scale).tolist(),
-            (1 - below).tolist(),
-        )
-
-    def _reasons(
-        self, row: int, count: int, fold: Fold, adds: Float64[np.ndarray, " rated"]
-    ) -> tuple[Reason, ...]:
-        items, values = fold.rated(row)
-        order = np.argsort(-np.abs(adds), kind="stable")
-        if count >= 0:
-            order = order[:count]
-        return tuple(
-            Reason(
-                self.folder.item_ids[int(items[at])],
-                self.catalogue.title(int(items[at])),
-                float(values[at]),
-                float(adds[at]),
-            )
-            for at in order.tolist()
-        )
-
-
 class _Numbers(Ids):
     """Ids that nobody looks up."""
 
 
-def _best(ranked: NDArray[np.floating], k: int) -> NDArray[np.int64]:
-    """Positions of the k best that are no −∞, best first, ties by position."""
-    k = min(k, len(ranked))
-    if k < len(ranked):
-        # All that are at least as good as the k-th, so that of equals the first ones are taken.
-        some = np.flatnonzero(ranked >= np.partition(ranked, len(ranked) - k)[len(ranked) - k])
-    else:
-        some = np.arange(len(ranked))
-    some = some[ranked[some] > -np.inf]
-    best: NDArray[np.int64] = some[np.argsort(-ranked[some], kind="stable")][:k]
-    return best

@@ -4,6 +4,8 @@ For ridge autoencoders the codes are solved for once, and predictions, spreads a
 `Model`'s own methods would solve again for each. Every other model is asked by its own methods.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 from jaxtyping import Float32, Float64, Int64
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from refeed.models.ensemble import RidgeEnsemble
 from refeed.models.explaining import Explaining
@@ -20,14 +23,25 @@ from refeed.models.ridge.model import RARE, Places, RidgeAutoencoder, code_of
 from refeed.models.ridge.padded import padded
 from refeed.ratings.store import Ratings
 
-__all__ = ["Fold", "Pass", "make_pass"]
+__all__ = ["Details", "Fold", "Pass", "make_pass"]
 
-Parts = tuple[Float64[np.ndarray, " lines"], Float64[np.ndarray, "lines rated"]]
-"""Of some items' predictions: the level of each, and what each rating of the person adds to it."""
+@dataclass(frozen=True)
+class Details:
+    """More about some predictions of some people, a row each.
+
+    Args:
+        spread: `Uncertain.predictive_std`; None if the model doesn't know how sure it is.
+        levels: what would be predicted of somebody unknown; None if predictions are no sums, or nobody asked.
+        parts: what each rating of the person adds to each prediction, 0 beyond their last; likewise.
+    """
+
+    spread: Float64[np.ndarray, "people lines"] | None
+    levels: Float64[np.ndarray, "people lines"] | None
+    parts: Float32[np.ndarray, "people lines longest"] | None
 
 
 class Fold(Protocol):
-    """What a pass found of a batch of people, by their row in it.
+    """What a pass found of a batch of people.
 
     Attributes:
         predictions: of all items, not clipped.
@@ -35,16 +49,16 @@ class Fold(Protocol):
 
     predictions: Float32[np.ndarray, "people items"]
 
-    def rated(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Positions and values of a person's ratings, in the order of `parts`."""
-        ...
+    def details(
+        self, rows: Int64[np.ndarray, " people"], items: Int64[np.ndarray, "people lines"], *, parts: bool
+    ) -> Details:
+        """More about some predictions.
 
-    def spread(self, row: int, items: Int64[np.ndarray, " lines"]) -> Float64[np.ndarray, " lines"] | None:
-        """`Uncertain.predictive_std`; None if the model doesn't know how sure it is."""
-        ...
-
-    def parts(self, row: int, items: Int64[np.ndarray, " lines"]) -> Parts | None:
-        """The predictions as sums; None if they are none."""
+        Args:
+            rows: of the people in the batch.
+            items: of each of them, positions.
+            parts: whether levels and parts are wanted, too.
+        """
         ...
 
 
@@ -78,41 +92,31 @@ def _quantiles(model: object) -> NDArray[np.float64] | None:
     return found
 
 
-class _Rows:
-    """What every fold knows: the histories."""
-
-    def __init__(self, histories: Ratings, predictions: NDArray[np.float32]) -> None:
-        self._histories, self.predictions = histories, predictions
-
-    def _bounds(self, row: int) -> slice:
-        return slice(int(self._histories.indptr[row]), int(self._histories.indptr[row + 1]))
-
-    def rated(self, row: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        bounds = self._bounds(row)
-        return self._histories.items[bounds], self._histories.values[bounds]
-
-
 # ------------------------------------------------------------------ any model
 
 
-class _ModelFold(_Rows):
+class _ModelFold:
     def __init__(self, model: Model, histories: Ratings) -> None:
-        super().__init__(histories, model.predict_all(histories, np.arange(histories.n_users)))
-        self._model = model
+        self._model, self._histories = model, histories
+        self.predictions = model.predict_all(histories, np.arange(histories.n_users))
 
-    def spread(self, row: int, items: Int64[np.ndarray, " lines"]) -> NDArray[np.float64] | None:
-        model = self._model
-        if not isinstance(model, Uncertain):
-            return None
-        spread: NDArray[np.float64] = model.predictive_std(self._histories, np.full(len(items), row), items)
-        return spread
-
-    def parts(self, row: int, items: Int64[np.ndarray, " lines"]) -> Parts | None:
-        model = self._model
-        if not isinstance(model, Explaining):
-            return None
-        found = [model.explain(self._histories, row, item) for item in items.tolist()]
-        return np.array([level for level, _ in found]), np.array([adds for _, adds in found])
+    @torch.inference_mode()
+    def details(
+        self, rows: Int64[np.ndarray, " people"], items: Int64[np.ndarray, "people lines"], *, parts: bool
+    ) -> Details:
+        model, spread = self._model, None
+        if isinstance(model, Uncertain):
+            flat = model.predictive_std(self._histories, np.repeat(rows, items.shape[1]), items.reshape(-1))
+            spread = flat.reshape(items.shape)
+        if not (parts and isinstance(model, Explaining)):
+            return Details(spread, None, None)
+        longest = int(self._histories.user_counts[rows].max(initial=0))
+        levels, added = np.empty(items.shape), np.zeros((*items.shape, longest), dtype=np.float32)
+        for at, row in enumerate(rows.tolist()):
+            for number, item in enumerate(items[at].tolist()):
+                levels[at, number], adds = model.explain(self._histories, row, item)
+                added[at, number, : len(adds)] = adds
+        return Details(spread, levels, added)
 
 
 class _ModelPass:
@@ -142,14 +146,14 @@ class _Ridge:
 
 
 class _Codes:
-    """The codes of a batch, from one ridge autoencoder."""
+    """The codes of a batch, from one ridge autoencoder, and what each rating says of them."""
 
     def __init__(self, ridge: _Ridge, histories: Ratings) -> None:
         self.ridge, n = ridge, histories.n_users
         model, width = ridge.model, ridge.decoder.shape[1]
         self.mean = ridge.table.new_zeros(n, width)
         self.covariance = ridge.table.new_zeros(n, width, width)
-        self.told: list[Tensor] = [ridge.table.new_zeros(0, width)] * n
+        self._told: list[Tensor] = [ridge.table.new_zeros(0, width)] * n
         for block in padded(histories.indptr):
             standardised = (block.of(histories.values) - ridge.mean) / ridge.deviation
             places = Places.gather(
@@ -164,41 +168,50 @@ class _Codes:
             rows = torch.from_numpy(block.users)
             self.mean[rows], self.covariance[rows] = code.mean, code.covariance
             told = places.vectors * places.residuals[..., None] + model.config.shrinkage * places.implicit
-            for at, row in enumerate(block.users.tolist()):
-                self.told[row] = told[at, : int(histories.indptr[row + 1] - histories.indptr[row])]
+            for row, count, of_row in zip(
+                block.users.tolist(), block.rated.sum(axis=1).tolist(), told, strict=True
+            ):
+                self._told[row] = of_row[:count]
+
+    def details(
+        self, rows: Int64[Tensor, " people"], items: Int64[Tensor, "people lines"], *, parts: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The spreads, the levels, and the parts (see `Details`)."""
+        ridge, vectors = self.ridge, self.ridge.decoder[items]
+        asked = vectors @ self.covariance[rows]
+        spread = ((asked * vectors).sum(dim=2).double() + 1).sqrt()
+        if not parts:
+            return spread, ridge.level[items], None
+        told = pad_sequence([self._told[row] for row in rows.tolist()], batch_first=True)
+        return spread, ridge.level[items], (asked @ told.transpose(1, 2)) * ridge.deviation
 
 
-class _RidgeFold(_Rows):
+class _RidgeFold:
     """The means over the members of what each one says."""
 
     def __init__(self, ridges: list[_Ridge], histories: Ratings) -> None:
         self._codes = [_Codes(ridge, histories) for ridge in ridges]
-        total = torch.zeros(())
-        for codes in self._codes:
-            ridge = codes.ridge
-            total = total + torch.addmm(ridge.level, codes.mean, ridge.transposed, alpha=ridge.deviation)
-        super().__init__(histories, (total / len(ridges)).float().numpy())
+        each = [
+            torch.addmm(ridge.level, codes.mean, ridge.transposed, alpha=ridge.deviation)
+            for ridge, codes in zip(ridges, self._codes, strict=True)
+        ]
+        self.predictions = _mean(each).float().numpy()
 
     @torch.inference_mode()
-    def spread(self, row: int, items: Int64[np.ndarray, " lines"]) -> NDArray[np.float64]:
-        found = []
-        for codes in self._codes:
-            vectors = codes.ridge.decoder[torch.from_numpy(items)]
-            leverage = ((vectors @ codes.covariance[row]) * vectors).sum(dim=1)
-            found.append(np.sqrt(1 + leverage.double().numpy()))
-        mean: NDArray[np.float64] = np.mean(found, axis=0)
-        return mean
+    def details(
+        self, rows: Int64[np.ndarray, " people"], items: Int64[np.ndarray, "people lines"], *, parts: bool
+    ) -> Details:
+        at, of = torch.from_numpy(rows), torch.from_numpy(items)
+        spread, levels, added = zip(*(codes.details(at, of, parts=parts) for codes in self._codes), strict=True)
+        return Details(
+            spread=_mean(spread).numpy(),
+            levels=_mean(levels).double().numpy() if parts else None,
+            parts=_mean(added).float().numpy() if parts else None,
+        )
 
-    @torch.inference_mode()
-    def parts(self, row: int, items: Int64[np.ndarray, " lines"]) -> Parts:
-        levels, parts = [], []
-        at = torch.from_numpy(items)
-        for codes in self._codes:
-            ridge = codes.ridge
-            asked = ridge.decoder[at] @ codes.covariance[row]
-            levels.append(ridge.level[at].double().numpy())
-            parts.append((asked @ codes.told[row].t()).double().numpy() * ridge.deviation)
-        return np.mean(levels, axis=0), np.mean(parts, axis=0)
+
+def _mean(each: Sequence[Tensor]) -> Tensor:
+    return each[0] if len(each) == 1 else torch.stack(tuple(each)).mean(dim=0)
 
 
 class _RidgePass:

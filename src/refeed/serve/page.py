@@ -1,0 +1,2 @@
+from fastapi import APIRouter
+def page_routes(service, openapi): return APIRouter()
