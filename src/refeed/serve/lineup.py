@@ -5,9 +5,11 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64
 
 from refeed.errors import ConfigError, ModelError, UnknownIdError
 from refeed.ratings.ids import Ids
@@ -44,6 +46,13 @@ class Served:
 
     engine: Engine
     titles: Titles
+
+    @cached_property
+    def years(self) -> Int64[np.ndarray, " items"]:
+        """The year at the end of each item's title; 0 where there is none."""
+        found = (re.search(r"\((\d{4})\)\s*$", title) for title in self.engine.folder.titles or ())
+        years = [int(one[1]) if one else 0 for one in found]
+        return np.array(years or [0] * len(self.engine.folder.item_ids), dtype=np.int64)
 
 
 def parse_models(run: Path | None, models: Sequence[str]) -> list[Place]:
