@@ -489,7 +489,9 @@ def serve(
     *,
     sample: Annotated[
         bool,
-        typer.Option("--sample", help="Train on the films that come with refeed first.", envvar="REFEED_SAMPLE"),
+        typer.Option(
+            "--sample", help="Train on the films that come with refeed first.", envvar="REFEED_SAMPLE"
+        ),
     ] = False,
     model: Annotated[
         list[str] | None,
@@ -529,9 +531,7 @@ def serve(
     queue: Annotated[
         int, typer.Option(help="Questions that may wait for the model.", envvar="REFEED_QUEUE")
     ] = 1024,
-    max_body: Annotated[
-        int, typer.Option(help="Bytes of a request.", envvar="REFEED_MAX_BODY")
-    ] = 4 << 20,
+    max_body: Annotated[int, typer.Option(help="Bytes of a request.", envvar="REFEED_MAX_BODY")] = 4 << 20,
     max_history: Annotated[
         int, typer.Option(help="Ratings of a person.", envvar="REFEED_MAX_HISTORY")
     ] = 10_000,
@@ -570,9 +570,7 @@ def serve(
             host=host,
             port=port,
             tokens=None if tokens is None else Tokens.read(tokens),
-            limits=Limits(
-                body=max_body, history=max_history, list_length=max_list, queue=queue, rate=rate
-            ),
+            limits=Limits(body=max_body, history=max_history, list_length=max_list, queue=queue, rate=rate),
             page=page,
             names=tuple(name or ()),
             origins=tuple(origin or ()),

@@ -1,14 +1,29 @@
 """What the server's tests share: databases of both kinds, a small model, and a server in a process."""
 
+# ruff: noqa: E402 - without the extra these tests are skipped, before anything of it is imported
+
 import os
 import secrets
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-pytest.importorskip("sqlalchemy", reason="needs the extra serve")
+for needed in ("fastapi", "sqlalchemy", "httpx2"):
+    pytest.importorskip(needed, reason="needs the extras serve and dev")
+
+from starlette.testclient import TestClient
+
+from refeed import Ratings, load_recipe, load_sample
+from refeed.serve.app import make_app, make_service
+from refeed.serve.lineup import Place
+from refeed.serve.settings import Settings
+from refeed.training.fit import fit
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,7 +54,48 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     server = request.getfixturevalue("postgres")
     name = f"test_{secrets.token_hex(8)}"
     with psycopg.connect(server, autocommit=True) as db:
-        db.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
+        db.execute(f'CREATE DATABASE "{name}"')
     yield server.replace("/postgres?", f"/{name}?")
     with psycopg.connect(server, autocommit=True) as db:
-        db.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[arg-type]
+        db.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of 300 films, trained for a moment on the sample's ratings. Not to be changed: copy it."""
+    run = tmp_path_factory.mktemp("trained") / "run"
+    fit(few_ratings(), None, load_recipe("default", ["train.steps=20", "model.width=8"]), run)
+    return run
+
+
+def few_ratings() -> Ratings:
+    """The sample's ratings of its 300 best known films by its first 200 people."""
+    sample = load_sample()
+    known = np.sort(np.argsort(-sample.item_counts, kind="stable")[:300])
+    mask = np.isin(sample.items, known) & (sample.users < 200)
+    return sample.select(mask).compact()
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of that model's folder, of a test's own."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+@pytest.fixture
+def serving(run: Path, tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
+    """Starts an application in this process: of the model, unless other settings are given."""
+    with ExitStack() as stack:
+
+        def start(**settings: Any) -> TestClient:
+            given = {"places": [Place("main", run, 1.0)], "database": str(tmp_path / "r.sqlite"), **settings}
+            app = make_app(make_service(Settings(**given)))
+            return stack.enter_context(TestClient(app, base_url="http://127.0.0.1:8000"))
+
+        yield start
+
+
+@pytest.fixture
+def client(serving: Callable[..., TestClient]) -> TestClient:
+    """Calls an application with the usual settings."""
+    return serving()

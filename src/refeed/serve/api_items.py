@@ -34,7 +34,9 @@ def item_routes(service: Service) -> APIRouter:  # noqa: C901 - a function a rou
 
     @routes.get("/v1/items")
     async def find_items(
-        query: Annotated[str, Query(max_length=200, description="Beginnings of words; accents don't matter.")] = "",
+        query: Annotated[
+            str, Query(max_length=200, description="Beginnings of words; accents don't matter.")
+        ] = "",
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
         model: Name | None = None,

@@ -49,7 +49,7 @@ def people_routes(service: Service) -> APIRouter:
             mask, unknown = await run_in_threadpool(service.candidates, served.engine, filters)
         else:
             mask, unknown = service.candidates(served.engine, filters)
-        histories = _histories(service, body)
+        histories = _histories(body)
         asked = [service.question(served.engine, one, wish, candidates=mask) for one in histories]
         answers = await service.batcher.ask(served.engine, [question for question, _ in asked])
         results = [
@@ -78,7 +78,9 @@ def people_routes(service: Service) -> APIRouter:
         (line,) = await service.lines(served, question)
         return answered(request, served, {**line, "unknown": unknown})
 
-    @routes.get("/v1/users/{user}/recommendations", response_model=Recommended, response_model_exclude_none=True)
+    @routes.get(
+        "/v1/users/{user}/recommendations", response_model=Recommended, response_model_exclude_none=True
+    )
     async def of_user(
         user: Annotated[Id, Path()],
         request: Request,
@@ -91,7 +93,9 @@ def people_routes(service: Service) -> APIRouter:
         exclude: Annotated[list[Id] | None, Query()] = None,
         only_list: Annotated[list[Name] | None, Query()] = None,
         exclude_list: Annotated[list[Name] | None, Query()] = None,
-        exclude_shown_since: Annotated[int | None, Query(ge=0, le=1 << 40, description="Unix seconds.")] = None,
+        exclude_shown_since: Annotated[
+            int | None, Query(ge=0, le=1 << 40, description="Unix seconds.")
+        ] = None,
         model: Name | None = None,
     ) -> Any:
         """The best items for a person of the store, or of the training: a new rating counts at once."""
@@ -112,7 +116,7 @@ def people_routes(service: Service) -> APIRouter:
     return routes
 
 
-def _histories(service: Service, body: Recommend) -> Sequence[Any]:
+def _histories(body: Recommend) -> Sequence[Any]:
     if body.histories is None:
         return [body.history or {}]
     if body.history is not None:

@@ -1,4 +1,4 @@
-"""People's ratings: given, asked for, taken back, imported, forgotten; and what happened to what was shown."""
+"""People's ratings: given, asked for, taken back, imported, forgotten; and what happened to what is shown."""
 
 from typing import Annotated, Any
 
@@ -26,9 +26,9 @@ __all__ = ["ratings_routes"]
 
 UserPath = Annotated[Id, Path(description="A raw id of yours, verbatim.")]
 NOTE = (
-    "Nothing of this person is left in the database or in the training histories of these models. What the "
-    "models learned from everybody, them included, stays until they are trained again; `refeed retrain` leaves "
-    "them out."
+    "Nothing of this person is left in the database or in the training histories of these models. What "
+    "the models learned from everybody, them included, stays until they are trained again; `refeed retrain` "
+    "leaves them out."
 )
 
 
@@ -70,9 +70,7 @@ def ratings_routes(service: Service) -> APIRouter:  # noqa: C901 - a function a 
     async def forget(user: UserPath) -> Forgot:
         """Forget a person: ratings, events, and their training history, in the database and on disk."""
         done, histories = await run_in_threadpool(service.forget, user)
-        return Forgot(
-            ratings=done.ratings, events=done.activity, training_histories=histories, note=NOTE
-        )
+        return Forgot(ratings=done.ratings, events=done.activity, training_histories=histories, note=NOTE)
 
     @routes.post("/v1/imports/{name}", responses={409: RESPONSES_409})
     async def import_ratings(name: Annotated[Name, Path()], body: Import, request: Request) -> Any:
@@ -118,7 +116,7 @@ def ratings_routes(service: Service) -> APIRouter:  # noqa: C901 - a function a 
         name = model.partition("@")[0]
         known = name if name in service.lineup.served() else "other"
         service.metrics.event(body.kind, known, len(items))
-        return Stored(stored=len(items))
+        return Stored(stored=len(items), unknown=[])
 
     return routes
 

@@ -31,8 +31,8 @@ log = logging.getLogger("refeed.serve")
 
 _DATABASE_THREADS = 15  # as many as SQLAlchemy's pool has connections
 _DESCRIPTION = """
-Recommendations from ratings. Ids are yours, verbatim, in and out; wherever an item is asked for, its whole title will do,
-too. What the model doesn't know is named in `unknown`, and errors are problems (RFC 9457).
+Recommendations from ratings. Ids are yours, verbatim, in and out; wherever an item is asked for, its whole
+title will do, too. What the model doesn't know is named in `unknown`, and errors are problems (RFC 9457).
 """
 
 

@@ -66,8 +66,12 @@ class _About(_Strict):
         examples=[{"318": 5, "296": 4.5}],
     )
     liked: Number | None = Field(None, description="From which rating on a thing is liked.")
-    model: Name | None = Field(None, description="Name of a model; by default by `user`, or the largest share's.")
-    user: Id | None = Field(None, description="An id by whose hash the model is chosen, where there are several.")
+    model: Name | None = Field(
+        None, description="Name of a model; by default by `user`, or the largest share's."
+    )
+    user: Id | None = Field(
+        None, description="An id by whose hash the model is chosen, where there are several."
+    )
 
 
 class Recommend(_About):
@@ -76,7 +80,9 @@ class Recommend(_About):
     histories: list[History] | None = Field(None, description="Several people's, instead of `history`.")
     k: Annotated[int, Field(ge=1, strict=True)] = 10
     offset: Count = 0
-    by: Literal["both", "rating"] = Field("both", description="`both`: shrunk by support; `rating`: as predicted.")
+    by: Literal["both", "rating"] = Field(
+        "both", description="`both`: shrunk by support; `rating`: as predicted."
+    )
     only: list[Id] | None = Field(None, description="Choose among these alone.")
     exclude: list[Id] = Field([], description="Leave these out.")
     only_lists: list[Name] | None = Field(None, description="Choose among the items of these lists alone.")
@@ -272,7 +278,9 @@ class ModelBody(_Strict):
     """Which model to load again."""
 
     model: Name = "main"
-    run: Name | None = Field(None, description="Name of a folder beside the one that is served; null: the same.")
+    run: Name | None = Field(
+        None, description="Name of a folder beside the one that is served; null: the same."
+    )
 
 
 class ModelFacts(BaseModel):

@@ -92,7 +92,10 @@ def curves(
         rows = [(f"{a:.2f}" if square else f"{a:g}", f"{b:.{digits}f}") for a, b in points]
         lines.append(Line(name, path, dots if len(dots) <= 20 else [], rows))
     return Curves(
-        lines, x, y, [Tick(to_x(at), f"{at:g}") for at in _ticks(left, right)],
+        lines,
+        x,
+        y,
+        [Tick(to_x(at), f"{at:g}") for at in _ticks(left, right)],
         [Tick(to_y(at), f"{at:g}") for at in _ticks(low, high)],
     )
 
@@ -122,7 +125,9 @@ def bars(labels: Sequence[str], values: Sequence[float], *, x: str, y: str) -> B
         )
         for at, (label, value) in enumerate(zip(labels, values, strict=True))
     ]
-    return Bars(made, x, y, [Tick(to_y(at), f"{at:,g}" if at < 1e6 else f"{at:.0e}") for at in _ticks(0.0, high)])
+    return Bars(
+        made, x, y, [Tick(to_y(at), f"{at:,g}" if at < 1e6 else f"{at:.0e}") for at in _ticks(0.0, high)]
+    )
 
 
 class _Scale:
@@ -142,4 +147,6 @@ def _ticks(low: float, high: float) -> list[float]:
     step = 10 ** math.floor(math.log10(span / 4))
     step *= next(factor for factor in (1, 2, 2.5, 5, 10) if span / (step * factor) <= 5)
     first = math.ceil(low / step - 1e-9)
-    return [round((first + at) * step, 10) for at in range(int((high + step * 1e-9 - first * step) / step) + 1)]
+    return [
+        round((first + at) * step, 10) for at in range(int((high + step * 1e-9 - first * step) / step) + 1)
+    ]

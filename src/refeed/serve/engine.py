@@ -25,6 +25,7 @@ from refeed.serve.passes import Pass, make_pass
 
 __all__ = ["Answer", "Engine"]
 
+
 @dataclass(frozen=True)
 class Answer:
     """To one question.
@@ -51,8 +52,8 @@ class Engine:
     def __init__(self, name: str, run: Path, folder: ModelFolder, digest: str) -> None:
         if not folder.model.folds_in:
             raise ModelError(
-                f"the model {name!r} of kind {folder.config.model.kind} knows the users of its training only and "
-                "can't be served; train one that folds in, such as the default recipe"
+                f"the model {name!r} of kind {folder.config.model.kind} knows the users of its training only "
+                "and can't be served; train one that folds in, such as the default recipe"
             )
         self.name, self.run, self.folder, self.digest = name, run, folder, digest
         self.catalogue = Catalogue(folder.item_ids, folder.titles)
@@ -137,9 +138,7 @@ class Engine:
         ids = self.folder.item_ids
         return {ids[at]: float(value) for at, value in zip(items.tolist(), values, strict=True)}
 
-    def history(
-        self, given: Mapping[str, float]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], list[str]]:
+    def history(self, given: Mapping[str, float]) -> tuple[NDArray[np.int64], NDArray[np.float32], list[str]]:
         """Positions and values of ratings by id or title, and what the model doesn't know.
 
         Raises:
@@ -161,7 +160,9 @@ class Engine:
         if unknown:
             positions, values = positions[known], values[known]
         if len(set(positions.tolist())) < len(positions):
-            raise DataError("the same item is rated twice, perhaps once by id and once by title; rate it once")
+            raise DataError(
+                "the same item is rated twice, perhaps once by id and once by title; rate it once"
+            )
         return positions, values, unknown
 
     def mask(self, only: Sequence[str] | None, exclude: Sequence[str]) -> NDArray[np.bool_] | None:
@@ -230,12 +231,9 @@ class Engine:
     def _scores(self, predictions: Float32[np.ndarray, "people items"]) -> NDArray[np.float32]:
         """`ranking.supported_scores`, in numpy."""
         levels = (predictions @ self._shares)[:, None]
-        scores: NDArray[np.float32] = np.minimum(
-            levels + (predictions - levels) * self._weights, predictions
-        )
+        scores: NDArray[np.float32] = np.minimum(levels + (predictions - levels) * self._weights, predictions)
         return scores
+
 
 class _Numbers(Ids):
     """Ids that nobody looks up."""
-
-

@@ -1,6 +1,5 @@
 """Taking people out of a model folder's training histories."""
 
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -38,8 +37,8 @@ def _nobody(users: Ids, at: int) -> str:
 def forget_in_folder(run: Path, histories: Ratings, gone: Bool[np.ndarray, " users"]) -> Ratings:
     """Write a model folder's `history/` anew without some people.
 
-    Killed half-way it leaves the old history, or none, in which case nobody is known by id; a tombstone in the
-    ratings store makes the server do it again at its next start.
+    Killed half-way it leaves the old history, or none, in which case nobody is known by id; a tombstone in
+    the ratings store makes the server do it again at its next start.
 
     Returns:
         The new histories.
@@ -48,7 +47,7 @@ def forget_in_folder(run: Path, histories: Ratings, gone: Bool[np.ndarray, " use
     for leftover in (beside, old):
         shutil.rmtree(leftover, ignore_errors=True)
     without_users(histories, gone).save(beside)
-    os.rename(place, old)
-    os.rename(beside, place)
+    place.rename(old)
+    beside.rename(place)
     shutil.rmtree(old)
     return Ratings.load(place)

@@ -94,8 +94,8 @@ class ItemFacts:
         matching: set[str] | None = None
         with self._store.reading() as db:
             for name, condition in conditions.items():
-                found = set(db.execute(_query(name, condition)).scalars())
-                matching = found if matching is None else matching & found
+                found: set[str] = set(db.execute(_query(name, condition)).scalars())
+                matching = found if matching is None else found & matching
         return matching or set()
 
 

@@ -80,7 +80,7 @@ class Line(TypedDict):
         p_liked: how probable it is that the person's rating would be `liked` or more; likewise.
         score: what a list is ranked by.
         support: training ratings of the item.
-        level: what is predicted of somebody unknown; None: predictions are no sums, or no reasons were asked for.
+        level: what is predicted of somebody unknown; None: predictions are no sums, or nobody asked.
         because: the weightiest of the person's ratings in this prediction.
     """
 
@@ -206,7 +206,9 @@ class Lines:
         predicted = fold.predictions[group.rows[:, None], table].astype(np.float64)
         columns = {
             "rating": np.clip(predicted, *self.scale),
-            "score": np.stack([ranked[row][items] for row, items in zip(group.rows, table, strict=True)]).astype(np.float64),
+            "score": np.stack(
+                [ranked[row][items] for row, items in zip(group.rows, table, strict=True)]
+            ).astype(np.float64),
             **self._ends(predicted, details.spread, group.questions),
             **({} if details.levels is None else {"level": details.levels}),
         }
@@ -255,7 +257,11 @@ class Lines:
         }
 
     def _because(
-        self, group: Group, parts: Float32[np.ndarray, "people lines longest"] | None, wanted: int, histories: Ratings
+        self,
+        group: Group,
+        parts: Float32[np.ndarray, "people lines longest"] | None,
+        wanted: int,
+        histories: Ratings,
     ) -> list[list[list[Reason]]] | None:
         if parts is None or not parts.shape[2]:
             return None

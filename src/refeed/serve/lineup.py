@@ -92,7 +92,7 @@ def _parse(text: str) -> tuple[str, Path, float | None]:
 class Lineup:
     """The models that are served at the moment.
 
-    A request takes its model once, by `pick`, and keeps it to its end; a swap changes what the next ones take.
+    A request takes its model once, by `pick`, and keeps it to its end; a swap changes what later ones take.
 
     Args:
         places: names, folders and shares.
@@ -194,7 +194,9 @@ class Lineup:
             engine = Engine.load(place.name, place.run)
         except OSError as error:
             raise ModelError(f"the model {place.name!r} can't be read: {error.strerror}") from error
-        served = Served(engine, Titles(engine.folder.item_ids, engine.folder.titles, engine.folder.item_counts))
+        served = Served(
+            engine, Titles(engine.folder.item_ids, engine.folder.titles, engine.folder.item_counts)
+        )
         histories = engine.folder.histories
         # Who was forgotten while this folder was not served, or by a server that was killed half-way.
         if histories is not None and self._gone(histories.user_ids).any():
@@ -205,9 +207,7 @@ class Lineup:
         self._changed({name: served.engine.digest for name, served in self._served.items()})
 
 
-def _without(
-    served: Served, gone: Callable[[Ids], np.ndarray[tuple[int], np.dtype[np.bool_]]]
-) -> Served:
+def _without(served: Served, gone: Callable[[Ids], np.ndarray[tuple[int], np.dtype[np.bool_]]]) -> Served:
     engine = served.engine
     assert engine.folder.histories is not None  # noqa: S101 - whoever calls has looked
     kept = forget_in_folder(engine.run, engine.folder.histories, gone(engine.folder.histories.user_ids))

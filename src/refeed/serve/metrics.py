@@ -42,7 +42,9 @@ class Metrics:
         self._unknown = Counter(
             "refeed_unknown_items", "Items in requests that the model doesn't know.", registry=registry
         )
-        self._cold = Counter("refeed_cold_people", "Requests about people without ratings.", registry=registry)
+        self._cold = Counter(
+            "refeed_cold_people", "Requests about people without ratings.", registry=registry
+        )
         self._events = Counter(
             "refeed_events", "What was shown, clicked and dismissed.", ("kind", "model"), registry=registry
         )

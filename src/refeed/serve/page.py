@@ -1,7 +1,7 @@
 """The page for people at /: search, rate, see the list change, read why. HTML fragments for htmx.
 
-Who somebody is says a cookie with a random id, signed, so that nobody can name another's. Where the server has
-tokens, a token opens the page, too.
+Who somebody is says a cookie with a random id, signed, so that nobody can name another's. Where the server
+has tokens, a token opens the page, too.
 """
 
 import math
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 import jinja2
@@ -23,8 +23,8 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from refeed.errors import DataError
-from refeed.serve.lineup import Served
 from refeed.serve.lines import By
+from refeed.serve.lineup import Served
 from refeed.serve.report import ModelReport, report_of
 from refeed.serve.service import Filters, Service, Wish
 from refeed.serve.view import Scale, described_operations, pretty, shown_line, year_of
@@ -119,12 +119,14 @@ def page_routes(service: Service, openapi: Callable[[], Mapping[str, Any]]) -> A
         return done
 
     @routes.get("/page/search")
-    async def search(request: Request, q: str = Query("", max_length=200)) -> Response:
+    async def search(request: Request, q: Annotated[str, Query(max_length=200)] = "") -> Response:
         person = page.known(request)
         served = service.lineup.pick(person)
         found = served.titles.find(q, 8) if q.strip() else []
         rated = await run_in_threadpool(service.store.ratings, person) if found else {}
-        return page.html("_found.html", request, found=page.items(served, found, rated), query=q, scale=page.scale(served))
+        return page.html(
+            "_found.html", request, found=page.items(served, found, rated), query=q, scale=page.scale(served)
+        )
 
     @routes.get("/page/list")
     async def list_(request: Request) -> Response:
@@ -179,7 +181,7 @@ def page_routes(service: Service, openapi: Callable[[], Mapping[str, Any]]) -> A
         )
 
     @routes.get("/page/report")
-    async def report(request: Request, name: str = Query(max_length=100)) -> Response:
+    async def report(request: Request, name: Annotated[str, Query(max_length=100)]) -> Response:
         page.known(request)
         served = service.lineup.pick(name=name)
         found = await run_in_threadpool(page.report, served)
@@ -188,7 +190,13 @@ def page_routes(service: Service, openapi: Callable[[], Mapping[str, Any]]) -> A
     @routes.get("/api")
     async def api(request: Request) -> Response:
         page.known(request)
-        return page.html("api.html", request, tab="api", base=str(request.base_url).rstrip("/"), guarded=service.settings.tokens is not None)
+        return page.html(
+            "api.html",
+            request,
+            tab="api",
+            base=str(request.base_url).rstrip("/"),
+            guarded=service.settings.tokens is not None,
+        )
 
     @routes.get("/docs")
     async def docs(request: Request) -> Response:
@@ -231,7 +239,9 @@ class _Page:
     def known(self, request: Request) -> str:
         """Who asks; strangers are sent to the start."""
         person, is_new = self.person(request)
-        if not self.signed_in(request) or (is_new and request.url.path.startswith("/page/") and request.method == "POST"):
+        if not self.signed_in(request) or (
+            is_new and request.url.path.startswith("/page/") and request.method == "POST"
+        ):
             raise HTTPException(401, "open the page anew", {"HX-Redirect": "/"})
         return person
 
@@ -244,8 +254,10 @@ class _Page:
     def html(self, template: str, request: Request, **context: Any) -> HTMLResponse:
         """A page or a part of one."""
         context.setdefault("tab", "")
-        text = _templates().get_template(template).render(
-            theme=_theme(request), guarded_page=self._service.settings.tokens is not None, **context
+        text = (
+            _templates()
+            .get_template(template)
+            .render(theme=_theme(request), guarded_page=self._service.settings.tokens is not None, **context)
         )
         return HTMLResponse(text)
 
@@ -347,4 +359,3 @@ def _filtered(served: Served, mask: Any, wanted: Wanted) -> Any:
                 raise DataError(f"{text!r} is no year; give one such as 1994")
             allowed &= (years >= int(text)) if later else ((years <= int(text)) & (years > 0))
     return allowed
-

@@ -6,7 +6,7 @@ For ridge autoencoders the codes are solved for once, and predictions, spreads a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from refeed.ratings.store import Ratings
 
 __all__ = ["Details", "Fold", "Pass", "make_pass"]
 
+
 @dataclass(frozen=True)
 class Details:
     """More about some predictions of some people, a row each.
@@ -40,6 +41,7 @@ class Details:
     parts: Float32[np.ndarray, "people lines longest"] | None
 
 
+@runtime_checkable
 class Fold(Protocol):
     """What a pass found of a batch of people.
 
@@ -62,6 +64,7 @@ class Fold(Protocol):
         ...
 
 
+@runtime_checkable
 class Pass(Protocol):
     """From histories to a `Fold`.
 
@@ -202,7 +205,9 @@ class _RidgeFold:
         self, rows: Int64[np.ndarray, " people"], items: Int64[np.ndarray, "people lines"], *, parts: bool
     ) -> Details:
         at, of = torch.from_numpy(rows), torch.from_numpy(items)
-        spread, levels, added = zip(*(codes.details(at, of, parts=parts) for codes in self._codes), strict=True)
+        spread, levels, added = zip(
+            *(codes.details(at, of, parts=parts) for codes in self._codes), strict=True
+        )
         return Details(
             spread=_mean(spread).numpy(),
             levels=_mean(levels).double().numpy() if parts else None,

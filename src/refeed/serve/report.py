@@ -1,13 +1,14 @@
 """The model's card in numbers and plots: how it learned, how often it is right, and what it learned from.
 
 How well the probabilities hold is measured on a fifth of some people's training ratings, hidden from the
-input while the rest is folded in. The training has seen them, so a person who is new may be predicted a little
-worse; ratings that it has not seen are not in a model folder.
+input while the rest is folded in. The training has seen them, so somebody new may be predicted a little worse;
+ratings that it has not seen are not in a model folder.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -107,11 +108,11 @@ def _learning(epochs: Sequence[dict[str, Any]]) -> Curves | None:
         return None
     series = {
         "training": [(line["epoch"], line["train_rmse"]) for line in epochs],
-        "validation": [(line["epoch"], line["valid_rmse"]) for line in epochs if line["valid_rmse"] is not None],
+        "validation": [
+            (line["epoch"], line["valid_rmse"]) for line in epochs if line["valid_rmse"] is not None
+        ],
     }
-    return curves(
-        {name: points for name, points in series.items() if points}, x="epoch", y="RMSE", digits=4
-    )
+    return curves({name: points for name, points in series.items() if points}, x="epoch", y="RMSE", digits=4)
 
 
 def _hide_and_predict(engine: Engine) -> _Hidden | None:
@@ -136,7 +137,7 @@ def _hide_and_predict(engine: Engine) -> _Hidden | None:
     if not found:
         return None
     columns: NDArray[np.float64] = np.array(found, dtype=np.float64).T
-    return _Hidden(*columns, people=len(some))
+    return _Hidden(columns[0], columns[1], columns[2], people=len(some))
 
 
 def _calibration(hidden: _Hidden, liked: float) -> Curves | None:
@@ -186,7 +187,7 @@ def _popular(engine: Engine) -> Bars:
     edges = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000, 1 << 62]
     last = int(np.searchsorted(edges, int(counts.max()), side="right"))
     found, _ = np.histogram(counts, edges[: last + 1])
-    labels = [_range(low, high) for low, high in zip(edges[:last], edges[1 : last + 1], strict=True)]
+    labels = [_range(low, high) for low, high in pairwise(edges[: last + 1])]
     return bars(labels, found.tolist(), x="ratings of an item", y="items")
 
 

@@ -113,7 +113,7 @@ WHERE rating IS NOT NULL AND id = (
     WHERE all_of_them.user_id = latest.user_id AND all_of_them.item = latest.item
 )
 """
-event.listen(metadata, "after_create", DDL(_VIEW))
+event.listen(metadata, "after_create", DDL(_VIEW))  # type: ignore[no-untyped-call]
 
 ratings = Table(  # the view, for queries; of another MetaData, so that nobody creates it as a table
     "ratings",

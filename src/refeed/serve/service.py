@@ -12,8 +12,8 @@ from refeed.serve.batching import Batcher
 from refeed.serve.bodies import Range, Recommend
 from refeed.serve.engine import Engine
 from refeed.serve.item_facts import Condition, ItemFacts
-from refeed.serve.lineup import Lineup, Served
 from refeed.serve.lines import By, Line, Question
+from refeed.serve.lineup import Lineup, Served
 from refeed.serve.metrics import Metrics
 from refeed.serve.settings import Settings
 from refeed.serve.store import Forgotten, RatingsStore
@@ -125,7 +125,7 @@ class Service:
         low, high = engine.scale
         if low != high and given:
             raise DataError(
-                f"a list of items is the history of a model of interactions; this one learned from ratings of "
+                "a list of items is the history of a model of interactions; this one learned from ratings of "
                 f'{low:g} to {high:g}: give {{"ITEM": RATING}}'
             )
         return dict.fromkeys(given, high), []
@@ -231,7 +231,9 @@ class Service:
         low, high = engine.scale
         for name, rating in history.items():
             if not low <= rating <= high:
-                raise DataError(f"the rating {rating!r} of {name[:100]!r} is off the scale, {low:g} to {high:g}")
+                raise DataError(
+                    f"the rating {rating!r} of {name[:100]!r} is off the scale, {low:g} to {high:g}"
+                )
         _, _, unknown = engine.history(history)
         self.store.rate(user, {self.item_id(engine, name): rating for name, rating in history.items()})
         return unknown
@@ -249,7 +251,9 @@ class Service:
         """
         position = int(engine.catalogue.known_positions([name])[0])
         if position < 0:
-            raise UnknownIdError(f"the model knows no item {name[:100]!r}; find items by GET /v1/items?query=")
+            raise UnknownIdError(
+                f"the model knows no item {name[:100]!r}; find items by GET /v1/items?query="
+            )
         return position
 
     def forget(self, user: str) -> tuple[Forgotten, int]:

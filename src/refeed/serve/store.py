@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, create_engine, delete, func, insert, 
 from sqlalchemy import event as events
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from refeed.errors import StoreError
 from refeed.serve import schema
@@ -143,14 +144,14 @@ class RatingsStore:
         """The person's ratings, each item's latest."""
         with self.reading() as db:
             rows = db.execute(select(ratings.c.item, ratings.c.rating).where(ratings.c.user_id == user))
-            return {item: rating for item, rating in rows}
+            return dict(rows.tuples())
 
     def changes(self, user: str) -> dict[str, float | None]:
         """The latest of each item that the person ever rated here; None where it was taken back."""
         mine = select(rating_events.c.item, rating_events.c.rating).where(rating_events.c.user_id == user)
         with self.reading() as db:
             # In the order of the events, so that the last one of an item stays in the dictionary.
-            return {item: rating for item, rating in db.execute(mine.order_by(rating_events.c.id))}
+            return dict(db.execute(mine.order_by(rating_events.c.id)).tuples())
 
     def count(self) -> tuple[int, int]:
         """(ratings, people) in the store."""
@@ -166,9 +167,9 @@ class RatingsStore:
 
     def rows(self, after: int = 0) -> list[tuple[str, str, float, int, int]]:
         """(user, item, rating, Unix seconds, event) of all ratings whose latest event is later than one."""
-        query = select(
-            ratings.c.user_id, ratings.c.item, ratings.c.rating, ratings.c.at, ratings.c.id
-        ).where(ratings.c.id > after)
+        query = select(ratings.c.user_id, ratings.c.item, ratings.c.rating, ratings.c.at, ratings.c.id).where(
+            ratings.c.id > after
+        )
         with self.reading() as db:
             return [tuple(row) for row in db.execute(query.order_by(ratings.c.id))]  # type: ignore[misc]
 
@@ -227,9 +228,7 @@ class RatingsStore:
 
     def log(self, user: str, items: Sequence[str], kind: Kind, *, model: str | None = None) -> None:
         """Note what happened to items before a person."""
-        rows = [
-            {"user_id": user, "item": item, "kind": kind, "model": model, "at": _now()} for item in items
-        ]
+        rows = [{"user_id": user, "item": item, "kind": kind, "model": model, "at": _now()} for item in items]
         if rows:
             with self.changing() as db:
                 db.execute(insert(activity), rows)
@@ -245,10 +244,10 @@ class RatingsStore:
         mine = (activity.c.user_id == user) & activity.c.kind.in_(("dismissed", "restored"))
         query = select(activity.c.item, activity.c.kind).where(mine).order_by(activity.c.id)
         with self.reading() as db:
-            last = {item: kind for item, kind in db.execute(query)}
+            last = dict(db.execute(query).tuples())
         return {item for item, kind in last.items() if kind == "dismissed"}
 
-    # ------------------------------------------------------------------ imports
+    # ------------------------------------------------------------------ importing
 
     def import_rows(
         self, name: str, rows: Sequence[tuple[str, str, float, int | None]], *, after: str | None, cursor: str
@@ -314,11 +313,13 @@ def _translated() -> Iterator[None]:
         yield
     except UnicodeEncodeError as error:
         raise StoreError("an id can't be stored as text; leave out lone surrogates") from error
+    except PoolTimeoutError as error:
+        raise StoreUnavailableError("the ratings' database is busy; nothing of this was taken") from error
     except DBAPIError as error:
         text = str(error.orig).lower()
         if "full" in text or "no space" in text or getattr(error.orig, "sqlstate", "") == "53100":
             raise StoreFullError(
-                "the disk of the ratings' database is full; nothing of this was taken, make room and repeat it"
+                "the disk of the ratings' database is full; nothing of this was taken, make room and repeat"
             ) from error
         if getattr(error.orig, "sqlstate", "") in _NO_TEXT:
             raise StoreError("an id can't be stored as text; leave out characters of code 0") from error

@@ -56,7 +56,7 @@ class Scale:
     @property
     def halves(self) -> bool:
         """Whether a star has two halves: half stars from 0.5 up."""
-        return self.step == 0.5 and self.low == 0.5  # noqa: RUF069 - what ratings are written as
+        return self.step == 0.5 and self.low == 0.5
 
     def share(self, rating: float) -> float:
         """Where on the scale a rating is, 0 to 1."""
