@@ -100,10 +100,11 @@ class Format(StrEnum):
 @app.command()
 def prepare(
     sources: Annotated[
-        list[Path],
+        list[str],  # a Path would change the slashes of a URL
         typer.Argument(
             metavar="SOURCE…",
-            help="Tables (CSV, TSV, JSON lines, Parquet), or a folder or archive of MovieLens or Netflix.",
+            help="Tables (CSV, TSV, JSON lines, Parquet), a folder or archive of MovieLens or Netflix, or the "
+            "database of a server (its SQLite file, or postgresql://…).",
             show_default=False,
         ),
     ],
@@ -578,6 +579,71 @@ def serve(
         )
 
     serve_models(settings, access_log=access_log, say=say)
+
+
+@app.command()
+def retrain(
+    run: Run,
+    *,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the ratings that the server took. [default: RUN.sqlite, beside RUN]",
+            envvar="REFEED_DATABASE",
+        ),
+    ] = None,
+    hold_back: Annotated[
+        float, typer.Option(help="Share of the new ratings to compare both models by.")
+    ] = 0.1,
+    tolerance: Annotated[float, typer.Option(help="By how much the new RMSE may be higher.")] = 0.0,
+    force: Annotated[bool, typer.Option("--force", help="Also with few new ratings.")] = False,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A server to load the new model.", envvar="REFEED_SERVER"),
+    ] = None,
+    model: Annotated[str, typer.Option(help="The model's name there.")] = "main",
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="One that may write; better as the variable.", envvar="REFEED_TOKEN", show_default=False
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a served model anew with the ratings that were given since, and swap it in if it is not worse.
+
+    Who was forgotten is left out. The old folder stays as RUN.previous.
+    """
+    _check_served()
+    from refeed.serve.retrain import reload_server
+    from refeed.serve.retrain import retrain as train_again
+    from refeed.training.progress import reporting
+
+    beside = run.absolute()
+    with reporting() as reporter:
+        done = train_again(
+            run,
+            database or str(beside.with_name(f"{beside.name}.sqlite")),
+            hold_back=hold_back,
+            tolerance=tolerance,
+            force=force,
+            reporter=reporter,
+        )
+    if done.swapped and server is not None:
+        reload_server(server, token, model)
+    if as_json:
+        _print_json(asdict(done))
+    else:
+        typer.echo(str(done))
+
+
+def _check_served() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("sqlalchemy") is None:
+        raise UserError(
+            "this needs SQLAlchemy, which is not installed; install it by: pip install 'refeed[serve]'"
+        )
 
 
 @app.command()

@@ -6,6 +6,8 @@ import os
 import secrets
 import shutil
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 for needed in ("fastapi", "sqlalchemy", "httpx2"):
     pytest.importorskip(needed, reason="needs the extras serve and dev")
 
+import uvicorn
 from starlette.testclient import TestClient
 
 from refeed import Ratings, load_recipe, load_sample
@@ -99,3 +102,29 @@ def serving(run: Path, tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
 def client(serving: Callable[..., TestClient]) -> TestClient:
     """Calls an application with the usual settings."""
     return serving()
+
+
+@pytest.fixture
+def live(run: Path, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Starts a server in a thread, at a free port; returns its address."""
+    with ExitStack() as stack:
+
+        def start(**settings: Any) -> str:
+            given = {"places": [Place("main", run, 1.0)], "database": str(tmp_path / "r.sqlite"), **settings}
+            config = uvicorn.Config(make_app(make_service(Settings(**given))), log_config=None, port=0)
+            server = uvicorn.Server(config)
+            thread = threading.Thread(target=server.run)
+            thread.start()
+
+            def stop() -> None:
+                server.should_exit = True
+                thread.join()
+
+            stack.callback(stop)
+            while not server.started:
+                assert thread.is_alive()
+                time.sleep(0.02)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            return f"http://127.0.0.1:{port}"
+
+        yield start

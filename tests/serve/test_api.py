@@ -278,7 +278,7 @@ def test_health_is_told_apart_from_readiness(client: TestClient) -> None:
 
 
 def test_limits_hold_for_bodies_histories_and_rates(serving: Callable[..., TestClient]) -> None:
-    client = serving(limits=Limits(body=2_000, history=3, rate=5))
+    client = serving(limits=Limits(body=2_000, history=3, rate=5.0))
     assert client.post("/v1/recommend", json={"history": dict.fromkeys("abcd", 1)}).status_code == 422
     assert client.post("/v1/recommend", content=b"x" * 3_000).status_code == 413
 

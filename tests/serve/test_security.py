@@ -28,9 +28,9 @@ def bearer(token: str) -> dict[str, str]:
 def test_other_machines_need_tokens() -> None:
     for host in ("0.0.0.0", "192.168.1.2", "example.org", ""):  # noqa: S104
         with pytest.raises(ConfigError, match="--tokens"):
-            Settings([Place("main", Path("run"), 1)], "r.sqlite", host=host)
+            Settings([Place("main", Path("run"), 1.0)], "r.sqlite", host=host)
     for host in ("127.0.0.1", "127.0.0.9", "::1", "localhost"):
-        Settings([Place("main", Path("run"), 1)], "r.sqlite", host=host)
+        Settings([Place("main", Path("run"), 1.0)], "r.sqlite", host=host)
 
 
 def test_reading_and_writing_need_their_tokens(guarded: TestClient) -> None:
@@ -100,7 +100,9 @@ def test_pages_run_no_script_but_their_own(client: TestClient) -> None:
     assert "script-src 'self';" in policy
     assert "unsafe" not in policy
     assert client.get("/").headers["x-content-type-options"] == "nosniff"
-    assert "access-control-allow-origin" not in client.get("/", headers={"origin": "https://a.example"}).headers
+    assert (
+        "access-control-allow-origin" not in client.get("/", headers={"origin": "https://a.example"}).headers
+    )
 
 
 def test_other_sites_may_call_only_if_they_are_named(serving: Callable[..., TestClient]) -> None:
@@ -146,12 +148,11 @@ def test_a_damaged_folder_leaves_the_model_as_it_is(client: TestClient, run: Pat
     assert client.post("/v1/recommend", json={}).json() == before
 
 
-def test_logs_hold_neither_people_nor_tokens(
-    guarded: TestClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_logs_hold_neither_people_nor_tokens(guarded: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("refeed.access", "refeed.serve"):
         logging.getLogger(name).propagate = True
         logging.getLogger(name).setLevel(logging.INFO)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # the client's own
     with caplog.at_level(logging.INFO):
         guarded.put("/v1/users/ann-the-secret/ratings", json={"1": 4}, headers=bearer(WRITE))
         guarded.get("/v1/users/ann-the-secret/ratings", headers=bearer("a wrong but secret one"))
@@ -176,7 +177,11 @@ def test_a_file_of_tokens_is_read_strictly(tmp_path: Path) -> None:
     assert tokens.scopes(READ) == {"read"}
     assert tokens.scopes(WRITE) == {"read", "write"}
     assert tokens.scopes("") == tokens.scopes(READ[:-1]) == frozenset()
-    for text, says in [("", "no token"), ("read short", "16 characters"), ("admin xxxxxxxxxxxxxxxxxxxx", "line 1")]:
+    for text, says in [
+        ("", "no token"),
+        ("read short", "16 characters"),
+        ("admin xxxxxxxxxxxxxxxxxxxx", "line 1"),
+    ]:
         path.write_text(text, encoding="utf-8")
         with pytest.raises(ConfigError, match=says) as raised:
             Tokens.read(path)

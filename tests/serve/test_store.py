@@ -31,8 +31,8 @@ def test_the_latest_rating_counts_and_one_can_be_taken_back(database: str) -> No
     assert store.changes("ann") == {"1": 2.0, "2": None}
     assert store.ratings("bob") == {"1": 5.0}
     assert store.count() == (2, 2)
-    assert [row[:3] for row in store.rows()] == [("ann", "1", 2.0), ("bob", "1", 5.0)]
-    assert store.rows(after=store.last_event()) == []
+    assert [row[:3] for row in store.latest()] == [("ann", "1", 2.0), ("bob", "1", 5.0), ("ann", "2", None)]
+    assert store.last_event() == 5
 
 
 def test_ids_are_kept_as_they_are_written(database: str) -> None:
@@ -264,7 +264,7 @@ def kill_while_writing(database: str, times: int) -> None:
             said += [int(line) for line in writer.stdout.read().splitlines(keepends=True) if line[-1] == "\n"]
         acknowledged.update(said)
         first = max(acknowledged) + 1000
-        there = {int(row[1].removeprefix("item-")): row[2] for row in RatingsStore.open(database).rows()}
+        there = {int(row[1].removeprefix("item-")): row[2] for row in RatingsStore.open(database).latest()}
         assert acknowledged <= there.keys()
         assert all(rating == item % 5 + 1.0 for item, rating in there.items())
         assert len(there.keys() - acknowledged) <= number + 1  # written, and killed before it could be said

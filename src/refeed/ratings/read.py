@@ -15,6 +15,7 @@ from refeed.errors import DataError, RefeedError, StoreError
 from refeed.ratings.bad_rows import refuse, write_bad
 from refeed.ratings.build import Rows, write_store
 from refeed.ratings.columns import parse_columns
+from refeed.ratings.live import is_live, live_name, live_rows
 from refeed.ratings.movielens import is_movielens, movielens_rows
 from refeed.ratings.netflix import is_netflix, netflix_rows
 from refeed.ratings.report import PrepareReport
@@ -24,7 +25,7 @@ from refeed.ratings.titles import load_titles
 
 __all__ = ["Format", "open_ratings", "prepare"]
 
-Kind = Literal["table", "netflix", "movielens"]
+Kind = Literal["table", "netflix", "movielens", "live"]
 _SMALL = 20_000_000
 """Bytes of sources."""
 
@@ -32,7 +33,7 @@ Format = Literal["auto", "table", "netflix", "movielens"]
 
 
 def prepare(
-    sources: Sequence[Path],
+    sources: Sequence[Path | str],
     out: Path,
     *,
     format: Format = "auto",  # noqa: A002 - the option's name
@@ -49,7 +50,8 @@ def prepare(
 
     Args:
         sources: tables (CSV, TSV, `::`, `;`, `|`, JSON lines, each also gzipped; Parquet), read one after the
-            other; or one MovieLens folder or zip, or one of the shapes of the Netflix Prize.
+            other; or one MovieLens folder or zip, or one of the shapes of the Netflix Prize; or the ratings
+            that `refeed serve` took: its SQLite file, or the URL of its PostgreSQL.
         out: the folder to write; whole or absent.
         format: what the sources are; "auto" looks.
         columns: which column of a table is which, such as "user=userId,item=2,rating=stars,timestamp=ts":
@@ -64,6 +66,8 @@ def prepare(
             counted and the first 20 named by file, line, value and cause.
         StoreError: `out` exists already.
     """
+    if len(sources) == 1 and is_live(sources[0]):
+        return _prepare_live(sources[0], out, titles=titles, memory=memory)
     paths = [Path(source) for source in sources]
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise StoreError(f"{out} exists already; choose another path, or remove it first")
@@ -104,6 +108,18 @@ def prepare(
         bad_file=bad_file if bad else None,
         notes=rows.notes,
         **vars(counts),
+    )
+
+
+def _prepare_live(source: Path | str, out: Path, *, titles: Path | None, memory: str) -> PrepareReport:
+    with _workplace(out, memory, size=_SMALL + 1) as (db, _):
+        rows = live_rows(db, source)
+        if titles is not None:
+            rows = replace(rows, titles=load_titles(db, titles))
+        named: dict[str, str | int | float] = {"sources": live_name(source), "format": rows.format, "bad": 0}
+        counts = write_store(db, rows.rows, out, titles=rows.titles, source=named)
+    return PrepareReport(
+        out=out, format=rows.format, read=rows.read, bad=0, bad_file=None, notes=(), **vars(counts)
     )
 
 

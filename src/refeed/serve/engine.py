@@ -21,7 +21,7 @@ from refeed.model_folder import ModelFolder
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.serve.lines import Group, Labels, Line, Lines, Question, alike, best, listed_items
-from refeed.serve.passes import Pass, make_pass
+from refeed.serve.passes import Fold, Pass, make_pass
 
 __all__ = ["Answer", "Engine"]
 
@@ -179,8 +179,8 @@ class Engine:
 
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer questions about people, all by one forward pass."""
-        histories = self._histories(questions)
-        fold = self._pass(histories)
+        histories = self.histories(questions)
+        fold = self.fold(histories)
         scores = self._scores(fold.predictions) if any(q.k and q.by == "both" for q in questions) else None
         ranked = [
             fold.predictions[row] if scores is None or question.by == "rating" else scores[row]
@@ -193,6 +193,10 @@ class Engine:
             for row, lines in zip(rows, self._lines.of(group, fold, ranked, histories), strict=True):
                 answers[row] = lines
         return [Answer(self.model, lines) for lines in answers]
+
+    def fold(self, histories: Ratings) -> Fold:
+        """The forward pass alone."""
+        return self._pass(histories)
 
     def similar(self, position: int, k: int) -> list[tuple[int, float]]:
         """(position, cosine) of the items most like one, shrunk by support.
@@ -212,7 +216,8 @@ class Engine:
     def _vectors(self) -> Float32[np.ndarray, "items width"] | None:
         return self.folder.model.item_vectors()
 
-    def _histories(self, questions: Sequence[Question]) -> Ratings:
+    def histories(self, questions: Sequence[Question]) -> Ratings:
+        """The people who are asked about, as a model wants them: a row each."""
         counts = np.array([len(question.items) for question in questions])
         indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         items = np.concatenate([question.items for question in questions])

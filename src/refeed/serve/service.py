@@ -251,9 +251,7 @@ class Service:
         """
         position = int(engine.catalogue.known_positions([name])[0])
         if position < 0:
-            raise UnknownIdError(
-                f"the model knows no item {name[:100]!r}; find items by GET /v1/items?query="
-            )
+            raise UnknownIdError(f"no item is called {name[:100]!r}; find items by GET /v1/items?query=")
         return position
 
     def forget(self, user: str) -> tuple[Forgotten, int]:

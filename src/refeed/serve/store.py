@@ -144,14 +144,14 @@ class RatingsStore:
         """The person's ratings, each item's latest."""
         with self.reading() as db:
             rows = db.execute(select(ratings.c.item, ratings.c.rating).where(ratings.c.user_id == user))
-            return dict(rows.tuples())
+            return dict(rows.tuples().all())
 
     def changes(self, user: str) -> dict[str, float | None]:
         """The latest of each item that the person ever rated here; None where it was taken back."""
         mine = select(rating_events.c.item, rating_events.c.rating).where(rating_events.c.user_id == user)
         with self.reading() as db:
             # In the order of the events, so that the last one of an item stays in the dictionary.
-            return dict(db.execute(mine.order_by(rating_events.c.id)).tuples())
+            return dict(db.execute(mine.order_by(rating_events.c.id)).tuples().all())
 
     def count(self) -> tuple[int, int]:
         """(ratings, people) in the store."""
@@ -165,13 +165,18 @@ class RatingsStore:
         with self.reading() as db:
             return int(db.execute(select(func.coalesce(func.max(rating_events.c.id), 0))).scalar_one())
 
-    def rows(self, after: int = 0) -> list[tuple[str, str, float, int, int]]:
-        """(user, item, rating, Unix seconds, event) of all ratings whose latest event is later than one."""
-        query = select(ratings.c.user_id, ratings.c.item, ratings.c.rating, ratings.c.at, ratings.c.id).where(
-            ratings.c.id > after
-        )
+    def latest(self) -> list[tuple[str, str, float | None, int, int]]:
+        """(user, item, rating, Unix seconds, event) of each person's and item's latest; None: taken back."""
+        last = select(func.max(rating_events.c.id)).group_by(rating_events.c.user_id, rating_events.c.item)
+        query = select(
+            rating_events.c.user_id,
+            rating_events.c.item,
+            rating_events.c.rating,
+            rating_events.c.at,
+            rating_events.c.id,
+        ).where(rating_events.c.id.in_(last))
         with self.reading() as db:
-            return [tuple(row) for row in db.execute(query.order_by(ratings.c.id))]  # type: ignore[misc]
+            return [row._tuple() for row in db.execute(query.order_by(rating_events.c.id))]
 
     # ------------------------------------------------------------------ forgetting
 
@@ -244,7 +249,7 @@ class RatingsStore:
         mine = (activity.c.user_id == user) & activity.c.kind.in_(("dismissed", "restored"))
         query = select(activity.c.item, activity.c.kind).where(mine).order_by(activity.c.id)
         with self.reading() as db:
-            last = dict(db.execute(query).tuples())
+            last = dict(db.execute(query).tuples().all())
         return {item for item, kind in last.items() if kind == "dismissed"}
 
     # ------------------------------------------------------------------ importing
