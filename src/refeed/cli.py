@@ -103,8 +103,8 @@ def prepare(
         list[str],  # a Path would change the slashes of a URL
         typer.Argument(
             metavar="SOURCE…",
-            help="Tables (CSV, TSV, JSON lines, Parquet), a folder or archive of MovieLens or Netflix, or the "
-            "database of a server (its SQLite file, or postgresql://…).",
+            help="Tables (CSV, TSV, JSON lines, Parquet), a folder or archive of MovieLens or Netflix, or "
+            "the database of a server (its SQLite file, or postgresql://…).",
             show_default=False,
         ),
     ],
@@ -204,6 +204,12 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Over the recipe's train.seed.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
+    forgotten: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATABASE", help="Leave out who asked a server of this database to be forgotten."
+        ),
+    ] = None,
 ) -> None:
     """Train a model.
 
@@ -219,6 +225,12 @@ def train(
     seeds = [] if seed is None else [f"train.seed={seed}"]
     config = load_recipe(recipe, [*(settings or []), *seeds])
     ratings, held_out = _opened(train_ratings), None if valid is None else _opened(valid)
+    if forgotten is not None:
+        _check_served()
+        from refeed.serve.histories import without_forgotten
+
+        ratings = without_forgotten(ratings, forgotten)
+        held_out = None if held_out is None else without_forgotten(held_out, forgotten)
     with reporting() as reporter:
         fit(ratings, held_out, config, out, resume=resume, reporter=reporter)
 

@@ -1,4 +1,4 @@
-"""What runs the server elsewhere: parsed here, and the commands in it tried, as nothing of it can be built."""
+"""What runs the server elsewhere: parsed, and its commands tried, as it can't all be built here."""
 
 import configparser
 import json
@@ -43,7 +43,7 @@ def options() -> set[str]:
 
 def test_the_image_runs_as_nobody_in_particular_with_a_processors_torch() -> None:
     found = instructions()
-    assert [name for name, _ in found][0] == "FROM"
+    assert next(name for name, _ in found) == "FROM"
     assert ("USER", "refeed") in found
     assert found.index(("USER", "refeed")) < [name for name, _ in found].index("ENTRYPOINT")
     assert any("whl/cpu torch" in rest for name, rest in found if name == "RUN")
@@ -67,7 +67,7 @@ def test_compose_names_what_there_is() -> None:
     assert docker_environment()["REFEED_TOKENS"] == "/run/secrets/tokens"  # where compose puts it
 
 
-def test_the_unit_has_what_systemd_wants(tmp_path: Path) -> None:
+def test_the_unit_has_what_systemd_wants() -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment, method-assign]
     unit.read(DEPLOY / "refeed.service")

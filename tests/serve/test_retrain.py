@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from refeed import Ratings, Recommender
 from refeed.errors import DataError
 from refeed.ratings.read import prepare
+from refeed.serve.histories import without_forgotten
 from refeed.serve.retrain import exchange, merged, retrain
 from refeed.serve.store import RatingsStore
 
@@ -67,6 +68,16 @@ def test_live_ratings_go_over_the_history_and_the_forgotten_are_left_out(run: Pa
     assert gone not in ratings.user_ids
     assert len(ratings) == len(old) - int(old.user_counts[3]) - 1 + 2
     assert int(newest.sum()) == 3
+
+
+def test_a_training_leaves_out_who_was_forgotten(run: Path, tmp_path: Path) -> None:
+    old = Recommender.load(run).histories
+    store = RatingsStore.open(tmp_path / "r.sqlite")
+    store.forget(old.user_ids[3])
+    kept = without_forgotten(old, str(tmp_path / "r.sqlite"))
+    assert kept.n_users == old.n_users - 1
+    assert old.user_ids[3] not in kept.user_ids
+    assert len(kept) == len(old) - int(old.user_counts[3])
 
 
 def rate_much(store: RatingsStore, histories: Ratings, opposite: bool) -> None:

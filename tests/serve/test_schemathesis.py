@@ -19,7 +19,7 @@ def document(serving: Callable[..., TestClient]) -> object:
 schema = schemathesis.pytest.from_fixture("document")
 
 
-@schema.parametrize()
+@schema.parametrize()  # type: ignore[untyped-decorator]
 @settings(
     max_examples=12,
     derandomize=True,

@@ -2,12 +2,14 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
+from refeed import Recommender
 from refeed.errors import ConfigError
 from refeed.serve.lineup import Place
 from refeed.serve.settings import Settings, Tokens
@@ -190,10 +192,9 @@ def test_a_file_of_tokens_is_read_strictly(tmp_path: Path) -> None:
         Tokens.read(tmp_path / "nothing")
 
 
-def test_forgetting_leaves_nothing_of_a_person(client: TestClient, run: Path, tmp_path: Path) -> None:
-    histories = Recommender_histories(run)
+def test_forgetting_leaves_nothing_of_a_person(client: TestClient, run: Path) -> None:
+    histories = people_of(run)
     user = histories[5]
-    assert user in {**dict.fromkeys(histories)}
     client.put(f"/v1/users/{user}/ratings", json={"318": 5, "1": 2})
     client.post("/v1/events", json={"user": user, "items": ["47"], "kind": "shown"})
     done = client.delete(f"/v1/users/{user}").json()
@@ -201,20 +202,16 @@ def test_forgetting_leaves_nothing_of_a_person(client: TestClient, run: Path, tm
     assert "trained again" in done["note"]
     known = client.get(f"/v1/users/{user}/ratings").json()
     assert known == {"ratings": {}, "trained_on": {}, "not_interested": []}
-    assert user not in Recommender_histories(run)
-    assert len(Recommender_histories(run)) == len(histories)
+    assert user not in people_of(run)
+    assert len(people_of(run)) == len(histories)
     assert client.delete(f"/v1/users/{user}").json()["training_histories"] == 0
 
 
-def Recommender_histories(run: Path) -> list[str]:  # noqa: N802
-    from refeed import Recommender  # noqa: PLC0415
-
+def people_of(run: Path) -> list[str]:
     return list(Recommender.load(run).histories.user_ids)
 
 
-def test_forgetting_leaves_nothing_in_any_file(
-    serving: Callable[..., TestClient], run: Path, tmp_path: Path
-) -> None:
+def test_forgetting_leaves_nothing_in_any_file(serving: Callable[..., TestClient], tmp_path: Path) -> None:
     client = serving()
     secret = "somebody-with-a-long-and-secret-name"  # noqa: S105
     for number in range(60):
@@ -228,14 +225,12 @@ def test_forgetting_leaves_nothing_in_any_file(
 def test_a_folder_that_still_has_a_forgotten_person_loses_them_when_it_is_served(
     serving: Callable[..., TestClient], run: Path, trained: Path, tmp_path: Path
 ) -> None:
-    import shutil  # noqa: PLC0415
-
     client = serving()
-    user = Recommender_histories(run)[7]
+    user = people_of(run)[7]
     client.delete(f"/v1/users/{user}")
     older = tmp_path / "older"
     shutil.copytree(trained, older)
-    assert user in Recommender_histories(older)
+    assert user in people_of(older)
     assert client.put("/v1/model", json={"run": "older"}).status_code == 200
-    assert user not in Recommender_histories(older)
+    assert user not in people_of(older)
     assert client.get(f"/v1/users/{user}/ratings").json()["trained_on"] == {}

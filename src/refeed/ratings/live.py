@@ -90,7 +90,7 @@ def _postgres(url: str) -> Iterator[list[_Row]]:
         import psycopg  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise DataError(
-            "reading PostgreSQL needs psycopg, which is not installed; install it by: pip install 'refeed[serve]'"
+            "reading PostgreSQL needs psycopg, which is not installed; install it: pip install 'refeed[serve]'"
         ) from error
     try:
         with psycopg.connect(url) as db, db.cursor("ratings") as rows:
@@ -100,5 +100,5 @@ def _postgres(url: str) -> Iterator[list[_Row]]:
                 yield block
     except psycopg.Error as error:  # its text may hold the URL
         raise DataError(
-            f"{live_name(url)} can't be read ({type(error).__name__}); expected a database that `refeed serve` writes"
+            f"{live_name(url)} can't be read ({type(error).__name__}); expected one that a server writes"
         ) from None

@@ -106,7 +106,7 @@ def ratings_routes(service: Service) -> APIRouter:  # noqa: C901 - a function a 
         """Note what was shown to a person, what they clicked, and what they are not interested in."""
         if len(body.items) > service.settings.limits.list_length:
             raise DataError(
-                f"{len(body.items):,} items; at most {service.settings.limits.list_length:,} are taken at once"
+                f"{len(body.items):,} items; send at most {service.settings.limits.list_length:,} at once"
             )
         engine = service.lineup.pick(body.user).engine
         items = [service.item_id(engine, item) for item in body.items]

@@ -9,8 +9,9 @@ from jaxtyping import Bool
 
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
+from refeed.serve.store import RatingsStore
 
-__all__ = ["forget_in_folder", "without_users"]
+__all__ = ["forget_in_folder", "without_forgotten", "without_users"]
 
 
 def without_users(ratings: Ratings, gone: Bool[np.ndarray, " users"]) -> Ratings:
@@ -24,6 +25,25 @@ def without_users(ratings: Ratings, gone: Bool[np.ndarray, " users"]) -> Ratings
     ]
     kept = ratings.select(~np.repeat(gone, ratings.user_counts))
     return replace(kept, user_ids=Ids(names))
+
+
+def without_forgotten(ratings: Ratings, database: str) -> Ratings:
+    """The ratings without those of who asked a server to be forgotten.
+
+    Args:
+        ratings: any, by raw ids of the same people.
+        database: of the server.
+
+    Raises:
+        StoreError: the database can't be used.
+    """
+    store = RatingsStore.open(database)
+    try:
+        digests = store.forgotten()
+        gone = np.array([store.digest(user) in digests for user in ratings.user_ids], dtype=np.bool_)
+    finally:
+        store.close()
+    return without_users(ratings, gone).compact() if gone.any() else ratings
 
 
 def _nobody(users: Ids, at: int) -> str:

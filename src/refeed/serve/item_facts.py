@@ -94,7 +94,7 @@ class ItemFacts:
         matching: set[str] | None = None
         with self._store.reading() as db:
             for name, condition in conditions.items():
-                found: set[str] = set(db.execute(_query(name, condition)).scalars())
+                found = set(db.scalars(_query(name, condition)).all())
                 matching = found if matching is None else found & matching
         return matching or set()
 
@@ -105,7 +105,7 @@ def _columns(value: Value) -> dict[str, str | float | None]:
     return {"text": None, "number": float(value)}
 
 
-def _query(name: str, condition: Condition) -> Select[tuple[str]]:
+def _query(name: str, condition: Condition) -> Select[str]:
     query = select(attributes.c.item).where(attributes.c.name == name)
     if isinstance(condition, Mapping):
         unknown = set(condition) - {"min", "max"}

@@ -1,7 +1,7 @@
 """The model's card in numbers and plots: how it learned, how often it is right, and what it learned from.
 
 How well the probabilities hold is measured on a fifth of some people's training ratings, hidden from the
-input while the rest is folded in. The training has seen them, so somebody new may be predicted a little worse;
+input while the rest is folded in. The training has seen them, so somebody new may be predicted a bit worse;
 ratings that it has not seen are not in a model folder.
 """
 

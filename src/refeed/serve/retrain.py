@@ -57,7 +57,7 @@ class Retrained:
     def __str__(self) -> str:
         """The same for people."""
         if self.old_rmse is None or self.new_rmse is None:
-            return f"{self.new_ratings:,} new ratings since the last time: too few to compare by, nothing was trained"
+            return f"{self.new_ratings:,} new ratings since the last time: too few to compare by"
         verdict = "takes the old one's place" if self.swapped else "is worse and was put aside"
         return (
             f"{self.new_ratings:,} new ratings; on the newest {self.held_back:,} the old model's RMSE is "

@@ -255,7 +255,7 @@ class Service:
         return position
 
     def forget(self, user: str) -> tuple[Forgotten, int]:
-        """Delete everything of a person: here, and in the training histories of the models that are served."""
+        """Delete everything of a person: here, and in the training histories of the served models."""
         done = self.store.forget(user)
         histories = self.lineup.forget(user)
         log.info("a person was forgotten: %s", done)

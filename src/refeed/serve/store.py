@@ -176,7 +176,7 @@ class RatingsStore:
             rating_events.c.id,
         ).where(rating_events.c.id.in_(last))
         with self.reading() as db:
-            return [row._tuple() for row in db.execute(query.order_by(rating_events.c.id))]
+            return list(db.execute(query.order_by(rating_events.c.id)).tuples().all())
 
     # ------------------------------------------------------------------ forgetting
 
@@ -251,8 +251,6 @@ class RatingsStore:
         with self.reading() as db:
             last = dict(db.execute(query).tuples().all())
         return {item for item, kind in last.items() if kind == "dismissed"}
-
-    # ------------------------------------------------------------------ importing
 
     def import_rows(
         self, name: str, rows: Sequence[tuple[str, str, float, int | None]], *, after: str | None, cursor: str
