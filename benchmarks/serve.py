@@ -23,6 +23,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -102,9 +103,9 @@ def measure_pass(run: Path, length: int, because: int) -> None:
     print(f"{'batch':>8} {'model ms':>11} {'pass ms':>8} {'lists ms':>9} {'lists/s':>9}")
     for size in (1, 8, 64):
         batch = engine.histories(questions[:size])
-        bare = timed(lambda b=batch, n=size: engine.folder.model.predict_all(b, np.arange(n)))
-        folded = timed(lambda b=batch: engine.fold(b))
-        whole = timed(lambda n=size: engine.answer(questions[:n]))
+        bare = timed(partial(engine.folder.model.predict_all, batch, np.arange(size)))
+        folded = timed(partial(engine.fold, batch))
+        whole = timed(partial(engine.answer, questions[:size]))
         print(f"{size:8} {bare * 1e3:11.2f} {folded * 1e3:8.2f} {whole * 1e3:9.2f} {size / whole:9.0f}")
 
 
@@ -218,9 +219,7 @@ def soak(port: int, pid: int, bodies: list[bytes], seconds: float) -> None:
             f"GET /v1/users/soak-{number}/recommendations HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
         )
     mixed = [request for pair in zip(bodies * 2, ratings, strict=True) for request in pair]
-    print(
-        f"\nsoak of {seconds:.0f} s, 16 clients: half lists by history, a quarter each ratings and lists by id"
-    )
+    print(f"\nsoak of {seconds:.0f} s, 16 clients: lists by history, ratings, and lists by id")
     print(f"{'part':>8} {'requests/s':>11} {'p50 ms':>8} {'p99 ms':>8} {'errors':>7} {'memory MB':>10}")
     parts = 6
     for part in range(parts):

@@ -96,11 +96,13 @@ def test_the_images_command_serves_with_the_images_variables(run: Path, tmp_path
     }
     found = dict(instructions())
     command = [sys.executable, "-m", *json.loads(found["ENTRYPOINT"]), *json.loads(found["CMD"])]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as server:
+    server = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
         assert server.stderr is not None
         address = server.stderr.readline().strip().replace("0.0.0.0", "127.0.0.1")  # noqa: S104
         assert address.startswith("http://127.0.0.1:")
         with urllib.request.urlopen(f"{address}/health/ready", timeout=120) as answer:
             assert answer.status == 200
-        server.terminate()
-        server.wait(120)
+    finally:
+        server.kill()
+        server.communicate()

@@ -202,23 +202,29 @@ def test_models_that_make_no_sense_are_refused(models: list[str]) -> None:
 
 def test_the_command_serves_reloads_and_drains(run: Path, other: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "REFEED_PORT": "0", "REFEED_DATABASE": str(tmp_path / "x.sqlite")}
-    with subprocess.Popen(
+    server = subprocess.Popen(
         [sys.executable, "-m", "refeed", "serve", run], env=environment, stderr=subprocess.PIPE, text=True
-    ) as server:
+    )
+    try:
         assert server.stderr is not None
         address = server.stderr.readline().strip()
         assert address.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(f"{address}/v1/model", timeout=120) as answer:
-            before = json.load(answer)["models"]["main"]["model"]
+        before = served_model(address)
         line = json.loads(server.stderr.readline())
         assert (line["route"], line["status"]) == ("/v1/model", 200)
         shutil.rmtree(run)
         shutil.copytree(other, run)
         server.send_signal(signal.SIGHUP)
-        while "loaded again" not in (line := server.stderr.readline()):
-            assert line, "the server has ended"
-        with urllib.request.urlopen(f"{address}/v1/model", timeout=120) as answer:
-            assert json.load(answer)["models"]["main"]["model"] != before
+        assert "the models were loaded again" in server.stderr.readline()
+        assert served_model(address) != before
         server.send_signal(signal.SIGTERM)
         assert server.wait(120) in {0, -signal.SIGTERM, 143}
+    finally:
+        server.kill()
+        server.communicate()
     assert not (tmp_path / "x.sqlite-wal").exists()
+
+
+def served_model(address: str) -> str:
+    with urllib.request.urlopen(f"{address}/v1/model", timeout=120) as answer:
+        return str(json.load(answer)["models"]["main"]["model"])

@@ -90,7 +90,7 @@ def _postgres(url: str) -> Iterator[list[_Row]]:
         import psycopg  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise DataError(
-            "reading PostgreSQL needs psycopg, which is not installed; install it: pip install 'refeed[serve]'"
+            "reading PostgreSQL needs psycopg, which is not installed; install: pip install 'refeed[serve]'"
         ) from error
     try:
         with psycopg.connect(url) as db, db.cursor("ratings") as rows:

@@ -21,6 +21,7 @@ from refeed.serve.bodies import (
     Stored,
 )
 from refeed.serve.engine import Engine
+from refeed.serve.problems import RESPONSES
 from refeed.serve.service import Service
 
 __all__ = ["item_routes"]
@@ -30,7 +31,7 @@ ItemPath = Annotated[Id, Path(description="A raw id, or a whole title.")]
 
 def item_routes(service: Service) -> APIRouter:  # noqa: C901 - a function a route
     """The routes."""
-    routes = APIRouter(tags=["items"])
+    routes = APIRouter(tags=["items"], responses=RESPONSES)
 
     @routes.get("/v1/items")
     async def find_items(

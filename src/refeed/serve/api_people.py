@@ -19,6 +19,7 @@ from refeed.serve.bodies import (
     Recommended,
 )
 from refeed.serve.lineup import Served
+from refeed.serve.problems import RESPONSES
 from refeed.serve.service import Filters, Service, Wish
 
 __all__ = ["people_routes"]
@@ -33,7 +34,7 @@ def answered(request: Request, served: Served, content: Mapping[str, object]) ->
 
 def people_routes(service: Service) -> APIRouter:
     """The routes."""
-    routes = APIRouter(tags=["recommendations"])
+    routes = APIRouter(tags=["recommendations"], responses=RESPONSES)
 
     @routes.post("/v1/recommend", response_model=Recommended, response_model_exclude_none=True)
     async def recommend(body: Recommend, request: Request) -> Any:

@@ -34,7 +34,7 @@ NOTE = (
 
 def ratings_routes(service: Service) -> APIRouter:  # noqa: C901 - a function a route
     """The routes."""
-    routes = APIRouter(tags=["ratings"])
+    routes = APIRouter(tags=["ratings"], responses=RESPONSES)
 
     @routes.put("/v1/users/{user}/ratings")
     async def put_ratings(user: UserPath, body: RatingsBody, request: Request) -> Stored:

@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse, Response
 
 from refeed.serve.bodies import Health, ModelBody, ModelFacts, Models
 from refeed.serve.lineup import Served
-from refeed.serve.problems import problem
+from refeed.serve.problems import RESPONSES, problem
 from refeed.serve.service import Service
 
 __all__ = ["state_routes"]
@@ -16,7 +16,7 @@ __all__ = ["state_routes"]
 
 def state_routes(service: Service) -> APIRouter:
     """The routes."""
-    routes = APIRouter(tags=["server"])
+    routes = APIRouter(tags=["server"], responses=RESPONSES)
 
     @routes.get("/health/live")
     async def live() -> Health:

@@ -21,7 +21,7 @@ from refeed.serve.api_ratings import ratings_routes
 from refeed.serve.api_state import state_routes
 from refeed.serve.guard import Guard
 from refeed.serve.page import page_routes
-from refeed.serve.problems import RESPONSES, Problem, add_handlers
+from refeed.serve.problems import Problem, add_handlers
 from refeed.serve.service import Service
 from refeed.serve.settings import Settings
 
@@ -56,13 +56,13 @@ def make_app(service: Service) -> ASGIApp:
         lifespan=lambda _: _life(service),
         docs_url=None,
         redoc_url=None,
-        responses=RESPONSES,
     )
     add_handlers(app)
     for routes in (people_routes, ratings_routes, item_routes, state_routes):
-        app.include_router(routes(service))
+        # Not included: an included router is looked up at every request, which costs as much as the pass.
+        app.router.routes.extend(routes(service).routes)
     if service.settings.page:
-        app.include_router(page_routes(service, app.openapi), include_in_schema=False)
+        app.router.routes.extend(page_routes(service, app.openapi).routes)
     _describe_problems(app)
     inner: ASGIApp = app
     if service.settings.origins:

@@ -4,6 +4,7 @@ One ASGI wrapper instead of several: each costs every request. A line of the log
 not the path, in which people's ids are; nor are tokens ever in it.
 """
 
+import itertools
 import json
 import logging
 import re
@@ -21,6 +22,7 @@ from refeed.serve.settings import Settings, is_loopback
 __all__ = ["Guard"]
 
 log = logging.getLogger("refeed.serve")
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 access = logging.getLogger("refeed.access")
 
 _READS = {"/v1/recommend", "/v1/predict", "/v1/explain"}
@@ -69,6 +71,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
+        self._prefix, self._numbers = secrets.token_hex(4), itertools.count(secrets.randbelow(1 << 24))
         self._rate = _Rate(settings.limits.rate)
         self._names = {"localhost", "127.0.0.1", "[::1]", settings.host, *settings.names}
 
@@ -80,7 +83,7 @@ class Guard:
         started = time.perf_counter()
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         given = headers.get(b"x-request-id", "")
-        request_id = given if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", given) else secrets.token_hex(8)
+        request_id = given if given and _ID.fullmatch(given) else f"{self._prefix}{next(self._numbers):08x}"
         scope.setdefault("state", {})["request_id"] = request_id
         status = 500
 

@@ -123,7 +123,7 @@ class Group:
 
     rows: Int64[np.ndarray, " people"]
     questions: Sequence[Question]
-    listed: Sequence[Int64[np.ndarray, " lines"]]
+    listed: Sequence[Int64[np.ndarray, " _"]]
 
     def table(self) -> Int64[np.ndarray, "people lines"]:
         """The lists side by side, filled up with the first item."""

@@ -89,7 +89,7 @@ def _templates() -> jinja2.Environment:
 
 def page_routes(service: Service, openapi: Callable[[], Mapping[str, Any]]) -> APIRouter:  # noqa: C901, PLR0915
     """The routes of the page; they are no part of the OpenAPI document."""
-    routes = APIRouter()
+    routes = APIRouter(include_in_schema=False)
     page = _Page(service)
 
     @routes.get("/")

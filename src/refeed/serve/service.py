@@ -1,7 +1,7 @@
 """What all requests share: the models, the ratings, the queue; and from a request to a question."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,6 +56,9 @@ class Filters:
     def asks_the_store(self) -> bool:
         """Whether the database must be asked."""
         return bool(self.only_lists is not None or self.exclude_lists or self.where)
+
+
+_NONE = Filters(exclude=[], exclude_lists=[])
 
 
 @dataclass(frozen=True)
@@ -163,13 +166,15 @@ class Service:
         return question, list(dict.fromkeys(unknown))
 
     def candidates(
-        self, engine: Engine, filters: Filters, hidden: Iterable[str] = ()
+        self, engine: Engine, filters: Filters, hidden: Collection[str] = ()
     ) -> tuple[NDArray[np.bool_] | None, list[str]]:
         """What may be listed, and the names that the model doesn't know. Asks the database.
 
         Raises:
             UnknownIdError: there is no such list.
         """
+        if filters == _NONE and not hidden:
+            return None, []
         only = None if filters.only is None else set(filters.only)
         if filters.only_lists is not None:
             listed = self.facts.items_of(filters.only_lists)

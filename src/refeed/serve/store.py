@@ -144,14 +144,14 @@ class RatingsStore:
         """The person's ratings, each item's latest."""
         with self.reading() as db:
             rows = db.execute(select(ratings.c.item, ratings.c.rating).where(ratings.c.user_id == user))
-            return dict(rows.tuples().all())
+            return {row[0]: row[1] for row in rows}
 
     def changes(self, user: str) -> dict[str, float | None]:
         """The latest of each item that the person ever rated here; None where it was taken back."""
         mine = select(rating_events.c.item, rating_events.c.rating).where(rating_events.c.user_id == user)
         with self.reading() as db:
             # In the order of the events, so that the last one of an item stays in the dictionary.
-            return dict(db.execute(mine.order_by(rating_events.c.id)).tuples().all())
+            return {row[0]: row[1] for row in db.execute(mine.order_by(rating_events.c.id))}
 
     def count(self) -> tuple[int, int]:
         """(ratings, people) in the store."""
@@ -176,7 +176,7 @@ class RatingsStore:
             rating_events.c.id,
         ).where(rating_events.c.id.in_(last))
         with self.reading() as db:
-            return list(db.execute(query.order_by(rating_events.c.id)).tuples().all())
+            return [tuple(row) for row in db.execute(query.order_by(rating_events.c.id))]
 
     # ------------------------------------------------------------------ forgetting
 
@@ -249,7 +249,7 @@ class RatingsStore:
         mine = (activity.c.user_id == user) & activity.c.kind.in_(("dismissed", "restored"))
         query = select(activity.c.item, activity.c.kind).where(mine).order_by(activity.c.id)
         with self.reading() as db:
-            last = dict(db.execute(query).tuples().all())
+            last = {row[0]: row[1] for row in db.execute(query)}
         return {item for item, kind in last.items() if kind == "dismissed"}
 
     def import_rows(
