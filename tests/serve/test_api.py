@@ -182,6 +182,8 @@ def test_items_are_found_by_beginnings_of_words_without_accents(client: TestClie
     assert found("STAR war new hop") == ["Star Wars: Episode IV - A New Hope (1977)"]
     assert any("Amélie" in title for title in found("amélie poul"))
     assert found("amelie") == found("Amélie")
+    assert found("alien")[0] == "Alien (1979)"
+    assert found("the matrix")[0] == "Matrix, The (1999)"
     assert found('"; DROP') == found("%_*") == found("qqqq") == []
     assert client.get("/v1/items/318").json()["title"] == "Shawshank Redemption, The (1994)"
     assert client.get("/v1/items/nonsense").status_code == 404

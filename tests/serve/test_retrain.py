@@ -24,7 +24,8 @@ def test_a_stores_ratings_are_prepared_like_a_table(database: str, tmp_path: Pat
     report = prepare([database], tmp_path / "prepared")
     ratings = Ratings.load(tmp_path / "prepared")
     assert (report.read, report.ratings) == (3, 3)
-    assert sorted(zip((ratings.user_ids[at] for at in ratings.users), ratings.values, strict=True)) == [
+    users = [ratings.user_ids[at] for at in ratings.users.tolist()]
+    assert sorted(zip(users, ratings.values.tolist(), strict=True)) == [
         ("ann", 2.0),
         ("ann", 3.0),
         ("bob", 5.0),
@@ -58,8 +59,10 @@ def test_live_ratings_go_over_the_history_and_the_forgotten_are_left_out(run: Pa
     store.forget(gone)
     ratings, newest = merged(old, store, 0)
     table = {
-        (ratings.user_ids[who], ratings.item_ids[what]): float(value)
-        for who, what, value in zip(ratings.users, ratings.items, ratings.values, strict=True)
+        (ratings.user_ids[who], ratings.item_ids[what]): value
+        for who, what, value in zip(
+            ratings.users.tolist(), ratings.items.tolist(), ratings.values.tolist(), strict=True
+        )
     }
     assert table[user, changed] == 0.5
     assert table[user, "a new film"] == 4.0

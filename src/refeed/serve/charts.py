@@ -100,7 +100,7 @@ def curves(
     )
 
 
-def bars(labels: Sequence[str], values: Sequence[float], *, x: str, y: str) -> Bars:
+def bars(labels: Sequence[str], values: Sequence[int], *, x: str, y: str) -> Bars:
     """Put bars into a plot.
 
     Args:
@@ -109,16 +109,16 @@ def bars(labels: Sequence[str], values: Sequence[float], *, x: str, y: str) -> B
         x: what the horizontal axis is.
         y: what the vertical one is.
     """
-    high = max([*values, 1.0])
+    high = float(max([*values, 1]))
     to_y = _Scale(0.0, high * 1.04, HEIGHT - _BOTTOM, _TOP)
     width = (WIDTH - _LEFT - _RIGHT) / len(labels)
     every = max(1, math.ceil(max(map(len, labels)) * 7.5 * len(labels) / (WIDTH - _LEFT - _RIGHT)))
     made = [
         Bar(
             x=round(_LEFT + at * width + width * 0.1, 1),
-            y=round(to_y(value), 1),
+            y=round(to_y(float(value)), 1),
             width=round(width * 0.8, 1),
-            height=round(HEIGHT - _BOTTOM - to_y(value), 1),
+            height=round(HEIGHT - _BOTTOM - to_y(float(value)), 1),
             label=label,
             value=f"{value:,}",
             labelled=at % every == 0,

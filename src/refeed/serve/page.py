@@ -27,7 +27,8 @@ from refeed.serve.lines import By
 from refeed.serve.lineup import Served
 from refeed.serve.report import ModelReport, report_of
 from refeed.serve.service import Filters, Service, Wish
-from refeed.serve.view import Scale, described_operations, pretty, shown_line, year_of
+from refeed.serve.titles import pretty, year_of
+from refeed.serve.view import Scale, described_operations, shown_line
 
 __all__ = ["page_routes"]
 

@@ -196,12 +196,20 @@ def _titles(old: Ratings, items: Ids) -> tuple[str, ...] | None:
 
 
 def _newest(ratings: Ratings, new: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
-    """The latest of the new ratings by people and of items that have others, too."""
-    held = np.zeros(len(ratings), dtype=np.bool_)
+    """The latest of the new ratings, as many as that share of them; everybody keeps their own first half.
+
+    Of somebody whose ratings are all held back nothing would be known, and both models would say the same.
+    """
     assert ratings.times is not None  # noqa: S101 - `merged` gave them
-    candidates = np.flatnonzero(new)
+    held = np.zeros(len(ratings), dtype=np.bool_)
+    order = np.lexsort((ratings.times, ratings.users))
+    place = np.empty(len(ratings), dtype=np.int64)
+    place[order] = np.arange(len(ratings)) - ratings.indptr[ratings.users[order]]
+    later = place >= (ratings.user_counts[ratings.users] + 1) // 2
+    candidates = np.flatnonzero(new & later)
     candidates = candidates[np.argsort(ratings.times[candidates], kind="stable")]
-    held[candidates[len(candidates) - int(len(candidates) * share) :]] = True
+    count = min(int(new.sum() * share), len(candidates))
+    held[candidates[len(candidates) - count :]] = True
     return held
 
 

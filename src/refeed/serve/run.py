@@ -74,6 +74,7 @@ def serve(settings: Callable[[], object], *, access_log: bool = True, say: Calla
         date_header=False,
         backlog=2048,
     )
+    listening.listen(config.backlog)  # from here on callers wait instead of being refused
     host, port = listening.getsockname()[:2]
     say(f"http://{f'[{host}]' if ':' in host else host}:{port}")
     uvicorn.Server(config).run(sockets=[listening])

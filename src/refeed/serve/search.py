@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from refeed.ratings.ids import Ids
+from refeed.serve.titles import pretty
 
 __all__ = ["Titles", "folded"]
 
@@ -41,6 +42,8 @@ class Titles:
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
         self._db.execute("CREATE VIRTUAL TABLE titles USING fts5(title, content='', tokenize='unicode61')")
         named = titles or [""] * len(ids)
+        # Of several with the same name the best known: it comes last here, over the others.
+        self._whole = {folded(pretty(named[at])): at for at in reversed(self._popular.tolist()) if named[at]}
         # Row numbers by support, so that the order of the table is that of the answers: nothing is sorted.
         self._db.executemany(
             "INSERT INTO titles (rowid, title) VALUES (?, ?)",
@@ -50,7 +53,7 @@ class Titles:
     def find(self, query: str, limit: int = 20, offset: int = 0) -> list[int]:
         """Positions of items in whose title or id words begin with the query's words, all of them.
 
-        The best known come first, before them an item of exactly this id. Without a word: the best known.
+        The best known come first; before them an item of exactly this id or name. Without a word: all.
         """
         words = re.findall(r"\w+", folded(query[:_LONGEST]))[:_WORDS]
         if not words:
@@ -63,6 +66,8 @@ class Titles:
             ).fetchall()
         found = [int(self._popular[rank - 1]) for (rank,) in rows]
         exact = self._ids.position(query.strip())
+        if exact is None:
+            exact = self._whole.get(folded(query.strip()))
         if exact is not None and offset == 0:
             found = [exact, *(at for at in found if at != exact)][:limit]
         return found
