@@ -201,13 +201,9 @@ def test_a_phone_shows_all_of_it_in_one_column(open_page: Callable[..., Page]) -
     expect(page.locator("#mine .mine li")).to_have_count(1, timeout=PATIENCE)
     page.locator(".line-card summary").first.tap()
     assert not page.evaluate(wide)
+    base = page.url.rstrip("/")
     for path in ("/model", "/api", "/docs"):
-        page.goto(
-            page.url.rstrip("/").rpartition(":")[0]
-            + ":"
-            + page.url.rpartition(":")[2].partition("/")[0]
-            + path
-        )
+        page.goto(base + path)
         if path == "/model":
             expect(page.locator(".plot").first).to_be_visible(timeout=PATIENCE)
         assert not page.evaluate(wide), path
