@@ -27,10 +27,10 @@ import numpy as np
 from refeed.config import load_recipe
 from refeed.evaluation.metrics import user_errors
 from refeed.evaluation.significance import paired
-from refeed.model_folder import ModelFolder
 from refeed.ratings.pairs import align_to
 from refeed.ratings.read import open_ratings
 from refeed.ratings.store import Ratings
+from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
 
 
@@ -49,19 +49,19 @@ def run(split: Path, recipe: str, seed: int, out: Path) -> None:
         started = time.perf_counter()
         fit(train, valid, config, Path(scratch) / "run")
         seconds = time.perf_counter() - started
-        folder = ModelFolder.load(Path(scratch) / "run")
-    low, high = folder.scale
+        trained = TrainedModel.load(Path(scratch) / "run")
+    low, high = trained.scale
     numbers: dict[str, Any] = {"split": split.name, "recipe": recipe, "seed": seed, "seconds": seconds}
     for held_out, ratings in (("valid", valid), ("test", test)):
         pairs = align_to(ratings, train)
-        predicted = folder.model.predict(train, pairs.users, pairs.items)
+        predicted = trained.model.predict(train, pairs.users, pairs.items)
         clipped = np.clip(predicted, low, high)
         numbers[f"{held_out}_rmse"] = float(np.sqrt(np.mean((predicted - pairs.values) ** 2)))
         numbers[f"{held_out}_rmse_clipped"] = float(np.sqrt(np.mean((clipped - pairs.values) ** 2)))
         arrays = {"users": pairs.users, "predicted": clipped, "values": pairs.values}
         np.savez(out.with_suffix(f".{held_out}.npz"), allow_pickle=False, **arrays)
     numbers["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    numbers["model"] = folder.config.model.model_dump()
+    numbers["model"] = trained.config.model.model_dump()
     out.write_text(json.dumps(numbers) + "\n", encoding="utf-8")
 
 

@@ -21,11 +21,11 @@ import numpy as np
 from accuracy import part
 
 from refeed.config import load_recipe
-from refeed.model_folder import ModelFolder
 from refeed.ratings.pairs import align_to
 from refeed.ratings.simulate import simulate_ratings
 from refeed.ratings.split import split_by_time
 from refeed.ratings.store import Ratings
+from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
 
 USERS, ITEMS, RATINGS = 477_412, 17_768, 98_074_901  # Netflix's
@@ -48,12 +48,12 @@ def predictions(parts: tuple[Ratings, Ratings, Ratings], recipe: str, seed: int)
         config = load_recipe(name, [*settings, f"train.seed={seed}"])
         fit(train, valid, config, Path(scratch) / "run")
         seconds = time.perf_counter() - started
-        folder = ModelFolder.load(Path(scratch) / "run")
+        trained = TrainedModel.load(Path(scratch) / "run")
     made: dict[str, Any] = {"seconds": seconds}
     for held_out, ratings in (("valid", valid), ("test", test)):
         pairs = align_to(ratings, train)
-        predicted = folder.model.predict(train, pairs.users, pairs.items)
-        made[held_out] = np.clip(predicted, *folder.scale)
+        predicted = trained.model.predict(train, pairs.users, pairs.items)
+        made[held_out] = np.clip(predicted, *trained.scale)
         made[f"{held_out} values"] = pairs.values.astype(np.float64)
     return made
 

@@ -18,10 +18,10 @@ import numpy as np
 from accuracy import part
 
 from refeed.config import load_recipe
-from refeed.model_folder import ModelFolder
 from refeed.models.interface import Model
 from refeed.ratings.pairs import align_to
 from refeed.ratings.store import Ratings
+from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
 
 
@@ -31,8 +31,8 @@ def trained(train: Ratings, valid: Ratings, recipe: str, seed: int) -> tuple[Mod
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "run"
         fit(train, valid, load_recipe(name, [*settings, f"train.seed={seed}"]), out)
-        folder = ModelFolder.load(out)
-        return folder.model, folder.scale
+        trained = TrainedModel.load(out)
+        return trained.model, trained.scale
 
 
 def main() -> None:

@@ -17,8 +17,8 @@ from accuracy import part
 
 from refeed.config import load_recipe
 from refeed.evaluation.evaluate import evaluate
-from refeed.model_folder import ModelFolder
 from refeed.ratings.store import Ratings
+from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
 
 READINGS = {
@@ -35,9 +35,9 @@ def run(parts: tuple[Ratings, Ratings, Ratings], recipe: str, settings: list[str
     train, valid, test = parts
     with tempfile.TemporaryDirectory() as scratch:
         fit(train, valid, load_recipe(recipe, settings), Path(scratch) / "run")
-        folder = ModelFolder.load(Path(scratch) / "run")
+        trained = TrainedModel.load(Path(scratch) / "run")
         errors = [
-            evaluate(folder.model, train, held, scale=folder.scale, resamples=2) for held in (valid, test)
+            evaluate(trained.model, train, held, scale=trained.scale, resamples=2) for held in (valid, test)
         ]
     return errors[0].rmse_clipped.value, errors[1].rmse_clipped.value
 

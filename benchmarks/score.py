@@ -19,14 +19,15 @@ import numpy as np
 import torch
 
 from refeed.config import AutoencoderConfig, Config
-from refeed.inference.ranking import supported_scores
+from refeed.inference.block_ranking import block_scores
 from refeed.inference.recommender import Recommender
 from refeed.inference.scoring import hide_seen, rank, score, users_at_once
-from refeed.model_folder import ModelFolder
+from refeed.model_folder import Items
 from refeed.models.autoencoder.network import Autoencoder
 from refeed.models.interface import predict_blocks
 from refeed.ratings.simulate import simulate_ratings
 from refeed.ratings.store import Ratings
+from refeed.trained_model import TrainedModel
 
 ITEMS, PER_USER = 17_768, 205
 
@@ -44,14 +45,12 @@ def _recommender(train: Ratings, activation: str, *, residual: bool) -> Recommen
     if residual:
         model.fit_biases(train, None)
     return Recommender(
-        ModelFolder(
+        TrainedModel(
             config=Config(model=config),
             model=model.eval(),
-            item_ids=train.item_ids,
-            titles=train.titles,
-            item_counts=train.item_counts,
-            item_means=train.item_means,
+            items=Items.of(train),
             scale=train.scale,
+            n_users=train.n_users,
             histories=train,
         )
     )
@@ -75,7 +74,7 @@ def _products(users: int) -> float:
 
 def _stages(recommender: Recommender, users: int, k: int) -> dict[str, float]:
     """Seconds of each stage of making the lists, in one pass."""
-    folder, histories, size = recommender.folder, recommender.histories, users_at_once(ITEMS)
+    trained, histories, size = recommender.trained, recommender.histories, users_at_once(ITEMS)
     spent = dict.fromkeys(("predict", "level and shrink", "hide seen", "best k"), 0.0)
     last = time.perf_counter()
 
@@ -86,14 +85,14 @@ def _stages(recommender: Recommender, users: int, k: int) -> dict[str, float]:
         last = now
 
     everybody = np.arange(users)
-    for at, block in enumerate(predict_blocks(folder.model, histories, everybody, size)):
+    for at, block in enumerate(predict_blocks(trained.model, histories, everybody, size)):
         done("predict")
         some = everybody[at * size : at * size + len(block)]
-        scores = supported_scores(block, folder.item_counts)
+        scores = block_scores(block, trained.items.counts)
         done("level and shrink")
         hide_seen(scores, histories, some)
         done("hide seen")
-        rank(block, scores, some, k, folder.scale)
+        rank(block, scores, some, k, trained.scale)
         done("best k")
     return spent
 

@@ -61,16 +61,16 @@ def main() -> None:
 
 def histories(run: Path, count: int, length: int) -> list[dict[str, float]]:
     """Histories of random items of the model."""
-    from refeed.model_folder import ModelFolder
+    from refeed.trained_model import TrainedModel
 
-    folder, generator = ModelFolder.load(run), np.random.default_rng(0)
-    low, high = folder.scale
-    length = min(length, len(folder.item_ids) // 2)
+    trained, generator = TrainedModel.load(run), np.random.default_rng(0)
+    low, high = trained.scale
+    length = min(length, len(trained.items.ids) // 2)
     found = []
     for _ in range(count):
-        items = generator.choice(len(folder.item_ids), length, replace=False)
+        items = generator.choice(len(trained.items.ids), length, replace=False)
         values = np.clip(generator.integers(int(low), int(high) + 1, length), low, high)
-        found.append({folder.item_ids[int(i)]: float(v) for i, v in zip(items, values, strict=True)})
+        found.append({trained.items.ids[int(i)]: float(v) for i, v in zip(items, values, strict=True)})
     return found
 
 
@@ -103,7 +103,7 @@ def measure_pass(run: Path, length: int, because: int) -> None:
     print(f"{'batch':>8} {'model ms':>11} {'pass ms':>8} {'lists ms':>9} {'lists/s':>9}")
     for size in (1, 8, 64):
         batch = engine.histories(questions[:size])
-        bare = timed(partial(engine.folder.model.predict_all, batch, np.arange(size)))
+        bare = timed(partial(engine.trained.model.predict_all, batch, np.arange(size)))
         folded = timed(partial(engine.fold, batch))
         whole = timed(partial(engine.answer, questions[:size]))
         print(f"{size:8} {bare * 1e3:11.2f} {folded * 1e3:8.2f} {whole * 1e3:9.2f} {size / whole:9.0f}")

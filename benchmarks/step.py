@@ -16,6 +16,7 @@ import json
 import platform
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise, product
@@ -34,7 +35,7 @@ from refeed.models.autoencoder.step import train_step
 from refeed.optim.optimizer import make_optimizer
 from refeed.ratings.simulate import simulate_ratings
 from refeed.ratings.store import Ratings
-from refeed.runtime import Runtime, keep_freed_memory
+from refeed.runtime import Runtime, keeping_freed_memory
 
 WIDTHS = [512, 512, 1024]
 ITEMS = 17_768
@@ -133,7 +134,8 @@ def main() -> None:
         for refeeds in (0, 1)
     }
     results = [{"case": "dense step", "batch": 128, "refeeds": k, "ms_a_user": 1e3 * base[k]} for k in base]
-    keep_freed_memory()  # as `refeed train` does
+    kept = ExitStack()
+    kept.enter_context(keeping_freed_memory())  # as `refeed train` does
     print(f"bf16 for products: {takes_halves('auto', torch.device('cpu'))}")
     cases = ((0, False, False), (0, False, True), (1, False, False), (1, True, False))
     for batch, (refeeds, linear, sparse), half in product((128, 1024, 4096), cases, (None, torch.bfloat16)):
@@ -154,6 +156,7 @@ def main() -> None:
                 "floor_ms": 1e3 * floor(batch, 205, refeeds, half, peaks, collapsed=collapsed),
             }
         )
+    kept.close()
     for line in results:
         print("  ".join(f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items()))
     print(json.dumps({"benchmark": "step", "peaks": asdict(peaks), "results": results}))

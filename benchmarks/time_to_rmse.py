@@ -24,11 +24,11 @@ import torch
 from dense import DenseStep, dense_rows
 
 from refeed.config import AutoencoderConfig, load_recipe
+from refeed.progress import silent
 from refeed.ratings.pairs import align_to
 from refeed.ratings.simulate import simulate_ratings
 from refeed.ratings.store import Ratings
 from refeed.training.fit import fit
-from refeed.training.progress import silent
 
 ITEMS, PER_USER, BATCH, LR = 17_768, 205, 128, 0.005
 

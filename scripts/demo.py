@@ -89,7 +89,7 @@ def split_the_sample() -> Split:
 
 @dataclass
 class EveryTenth:
-    """Hears about the training (a `refeed.training.progress.Reporter`), and prints some of it.
+    """Hears about the training (a `refeed.progress.Reporter`), and prints some of it.
 
     Args:
         epochs: how many there will be at most.
@@ -131,7 +131,7 @@ def train(recipe: str, split: Split, run: Path, settings: Sequence[str]) -> Path
 def errors_of(run: Path, test: Ratings) -> Evaluation:
     """Predict the test ratings from the training ratings, and measure."""
     recommender = Recommender.load(run)
-    return evaluate(recommender.folder.model, recommender.histories, test, scale=recommender.folder.scale)
+    return evaluate(recommender.trained.model, recommender.histories, test, scale=recommender.trained.scale)
 
 
 def measure(runs: Mapping[str, Path], test: Ratings) -> None:

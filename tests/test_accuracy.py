@@ -6,11 +6,11 @@ import pytest
 
 from refeed.config import load_recipe
 from refeed.evaluation.evaluate import Evaluation, compare, evaluate
-from refeed.model_folder import ModelFolder
 from refeed.ratings.read import open_ratings
 from refeed.ratings.sample import load_sample
 from refeed.ratings.split import split_last
 from refeed.ratings.store import Ratings
+from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
 
 
@@ -19,7 +19,7 @@ def errors(
 ) -> Evaluation:
     train, valid, test = parts
     fit(train, valid, load_recipe(recipe, settings), out)
-    folder = ModelFolder.load(out)
+    folder = TrainedModel.load(out)
     assert folder.histories is not None
     return evaluate(folder.model, folder.histories, test, scale=folder.scale)
 

@@ -205,6 +205,45 @@ def test_an_evaluation_against_another_run_says_the_difference(
     assert alone.strip() in out
 
 
+def test_lists_are_measured_and_compared(refeed: Refeed, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "ratings.csv", users=200)
+    assert refeed("split", table, "--out", tmp_path / "split", "--random", "0.3")[0] == 0
+    for recipe in ("bias", "mean"):
+        words = ("train", tmp_path / "split/train", "--out", tmp_path / recipe, "--recipe", recipe)
+        assert refeed(*words)[0] == 0
+    one, other, test = tmp_path / "bias", tmp_path / "mean", tmp_path / "split/test"
+    options = ("--ranking", "--k", "2", "5", "--liked", "4", "--seen", tmp_path / "split/valid", "--json")
+    code, out, _ = refeed("evaluate", one, test, "--against", other, *options)
+    assert code == 0
+    both = json.loads(out)
+    assert both["ks"] == [2, 5]
+    assert (both["liked"], both["seen_elsewhere"] > 0) == (4.0, True)
+    assert both["difference"]["ndcg@5"]["value"] == pytest.approx(
+        both["ndcg@5"]["value"] - both["against"]["ndcg@5"]["value"], abs=1e-6
+    )
+    code, out, _ = refeed("evaluate", "--ranking", "--k", "2", "5", one, test)
+    assert code == 0
+    assert "@2" in out
+    assert "all held-out items" in out
+    code, _, err = refeed("evaluate", one, test, "--liked", "4")
+    assert code == 2
+    assert "go with --ranking" in err
+
+
+def test_people_held_out_whole_are_folded_in(refeed: Refeed, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "ratings.csv", users=200)
+    out = tmp_path / "split"
+    assert refeed("split", table, "--out", out, "--users", "0.3", "--given", "0.5")[0] == 0
+    assert refeed("train", out / "train", "--out", tmp_path / "run", "--recipe", "bias")[0] == 0
+    words = ("evaluate", tmp_path / "run", out / "test", "--ranking", "--given", out / "test-given", "--json")
+    code, printed, _ = refeed(*words)
+    assert code == 0
+    assert json.loads(printed)["users"] == Ratings.load(out / "test").n_users
+    code, _, err = refeed("split", table, "--out", tmp_path / "s", "--given", "0.5")
+    assert code == 2
+    assert "--given goes with --users" in err
+
+
 def test_recommending_by_ratings_and_by_a_history_agree(refeed: Refeed, bias: Path, tmp_path: Path) -> None:
     run = bias / "run"
     (tmp_path / "mine.csv").write_text('item,rating\n"Heat (1995)",2\n1,5\n', encoding="utf-8")
@@ -292,11 +331,12 @@ def test_resume_takes_the_recipe_that_the_training_started_with(refeed: Refeed, 
     assert code == 2
 
 
-def test_resuming_nothing_is_a_mistake(refeed: Refeed, tmp_path: Path) -> None:
+def test_resuming_where_nothing_has_begun_starts_anew_and_says_so(refeed: Refeed, tmp_path: Path) -> None:
     table = write_table(tmp_path / "ratings.csv")
     code, _, err = refeed("train", table, "--out", tmp_path / "run", "--recipe", "mean", "--resume")
-    assert code == 2
-    assert err.splitlines()[-1].startswith("refeed: error: ")
+    assert code == 0
+    assert "nothing to resume" in err
+    assert (tmp_path / "run" / "model.safetensors").is_file()
 
 
 def test_a_recipe_may_be_a_file(refeed: Refeed, tmp_path: Path) -> None:

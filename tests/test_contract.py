@@ -25,12 +25,12 @@ from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
 from refeed.evaluation.evaluate import compare, evaluate
 from refeed.factory import build_model
 from refeed.inference.recommender import Recommender
-from refeed.model_folder import ModelFolder
 from refeed.models.explaining import Explaining
 from refeed.models.interface import InTime, predict_pairs
 from refeed.models.intervals import Uncertain
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
+from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
 
 _SHORT = TrainConfig(optimizer="adamw", lr=0.01, batch=16, epochs=3)
@@ -136,13 +136,13 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="module")
-def folder(run: Path) -> ModelFolder:
+def folder(run: Path) -> TrainedModel:
     """The same, loaded."""
-    return ModelFolder.load(run)
+    return TrainedModel.load(run)
 
 
 @pytest.fixture(scope="module")
-def recommender(folder: ModelFolder) -> Recommender:
+def recommender(folder: TrainedModel) -> Recommender:
     """The same, at work."""
     return Recommender(folder)
 
@@ -153,19 +153,19 @@ def _pairs() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return order // ITEMS, order % ITEMS
 
 
-def _histories(folder: ModelFolder) -> Ratings:
+def _histories(folder: TrainedModel) -> Ratings:
     assert folder.histories is not None
     return folder.histories
 
 
-def _folds_in(folder: ModelFolder) -> bool:
+def _folds_in(folder: TrainedModel) -> bool:
     return folder.model.folds_in
 
 
 # ---------------------------------------------------------------------- predictions
 
 
-def test_pairs_and_the_whole_matrix_agree(folder: ModelFolder) -> None:
+def test_pairs_and_the_whole_matrix_agree(folder: TrainedModel) -> None:
     users, items = _pairs()
     pairs = folder.model.predict(_histories(folder), users, items)
     matrix = folder.model.predict_all(_histories(folder), np.arange(USERS))
@@ -174,7 +174,7 @@ def test_pairs_and_the_whole_matrix_agree(folder: ModelFolder) -> None:
     assert np.isfinite(matrix).all()
 
 
-def test_one_pair_alone_is_what_it_is_among_many(folder: ModelFolder) -> None:
+def test_one_pair_alone_is_what_it_is_among_many(folder: TrainedModel) -> None:
     users, items = _pairs()
     many = folder.model.predict(_histories(folder), users, items)
     for place in (0, 123, 699):
@@ -182,7 +182,7 @@ def test_one_pair_alone_is_what_it_is_among_many(folder: ModelFolder) -> None:
         np.testing.assert_allclose(one, many[place : place + 1], atol=1e-5)
 
 
-def test_one_user_alone_is_as_among_many_in_any_order(folder: ModelFolder) -> None:
+def test_one_user_alone_is_as_among_many_in_any_order(folder: TrainedModel) -> None:
     order = np.random.default_rng(2).permutation(USERS)
     matrix = folder.model.predict_all(_histories(folder), np.arange(USERS))
     np.testing.assert_allclose(folder.model.predict_all(_histories(folder), order), matrix[order], atol=1e-5)
@@ -191,13 +191,13 @@ def test_one_user_alone_is_as_among_many_in_any_order(folder: ModelFolder) -> No
         np.testing.assert_allclose(alone[0], matrix[user], atol=1e-5)
 
 
-def test_no_pair_and_no_user_give_nothing(folder: ModelFolder) -> None:
+def test_no_pair_and_no_user_give_nothing(folder: TrainedModel) -> None:
     none = np.empty(0, dtype=np.int64)
     assert folder.model.predict(_histories(folder), none, none).shape == (0,)
     assert folder.model.predict_all(_histories(folder), none).shape == (0, ITEMS)
 
 
-def test_predicting_does_not_depend_on_where_in_the_histories_a_user_is(folder: ModelFolder) -> None:
+def test_predicting_does_not_depend_on_where_in_the_histories_a_user_is(folder: TrainedModel) -> None:
     if not _folds_in(folder):
         pytest.skip("a model that doesn't fold in wants the training ratings themselves")
     histories = _histories(folder)
@@ -213,7 +213,7 @@ def test_predicting_does_not_depend_on_where_in_the_histories_a_user_is(folder: 
     np.testing.assert_allclose(here[::-1], there, atol=1e-5)
 
 
-def test_all_who_have_no_history_get_the_same(folder: ModelFolder) -> None:
+def test_all_who_have_no_history_get_the_same(folder: TrainedModel) -> None:
     if not _folds_in(folder):
         pytest.skip("a model that doesn't fold in knows its users only")
     nothing = _histories(folder).select(np.zeros(len(_histories(folder)), dtype=bool))
@@ -222,13 +222,13 @@ def test_all_who_have_no_history_get_the_same(folder: ModelFolder) -> None:
     np.testing.assert_allclose(matrix, np.broadcast_to(silent, matrix.shape), atol=1e-5)
 
 
-def test_a_history_changes_the_predictions_unless_the_model_is_a_constant(folder: ModelFolder) -> None:
+def test_a_history_changes_the_predictions_unless_the_model_is_a_constant(folder: TrainedModel) -> None:
     matrix = folder.model.predict_all(_histories(folder), np.arange(USERS))
     constant = folder.config.model.kind == "mean"
     assert (np.ptp(matrix, axis=0).max() == 0) == constant
 
 
-def test_without_a_time_predictions_are_those_of_the_latest_training_time(folder: ModelFolder) -> None:
+def test_without_a_time_predictions_are_those_of_the_latest_training_time(folder: TrainedModel) -> None:
     histories = _histories(folder)
     assert histories.times is not None
     users, items = _pairs()
@@ -241,13 +241,13 @@ def test_without_a_time_predictions_are_those_of_the_latest_training_time(folder
 # ---------------------------------------------------------------------- saved and loaded
 
 
-def test_a_reloaded_model_predicts_the_same_bits(run: Path, folder: ModelFolder) -> None:
-    again = ModelFolder.load(run)
+def test_a_reloaded_model_predicts_the_same_bits(run: Path, folder: TrainedModel) -> None:
+    again = TrainedModel.load(run)
     expected = folder.model.predict(_histories(folder), *_pairs())
     np.testing.assert_array_equal(again.model.predict(_histories(again), *_pairs()), expected)
 
 
-def test_weights_go_through_safetensors_into_a_fresh_model(run: Path, folder: ModelFolder) -> None:
+def test_weights_go_through_safetensors_into_a_fresh_model(run: Path, folder: TrainedModel) -> None:
     built, fresh = (build_model(folder.config, n_users=USERS, n_items=ITEMS).eval() for _ in range(2))
     built.load_state_dict(load((run / "model.safetensors").read_bytes()))
     state = {name: tensor.contiguous() for name, tensor in built.state_dict().items()}
@@ -256,7 +256,7 @@ def test_weights_go_through_safetensors_into_a_fresh_model(run: Path, folder: Mo
     np.testing.assert_array_equal(fresh.predict(_histories(folder), *_pairs()), expected)
 
 
-def test_training_again_gives_the_same_bits(run: Path, folder: ModelFolder, tmp_path: Path) -> None:
+def test_training_again_gives_the_same_bits(run: Path, folder: TrainedModel, tmp_path: Path) -> None:
     fit(*_ratings(), folder.config, tmp_path / "again")
     again = load((tmp_path / "again" / "model.safetensors").read_bytes())
     for name, tensor in load((run / "model.safetensors").read_bytes()).items():
@@ -270,34 +270,34 @@ def test_a_flipped_byte_in_the_weights_is_noticed(run: Path, tmp_path: Path) -> 
     content[-3] ^= 1
     path.write_bytes(bytes(content))
     with pytest.raises(ModelError, match="damaged"):
-        ModelFolder.load(tmp_path / "run")
+        TrainedModel.load(tmp_path / "run")
 
 
-def test_a_folder_that_exists_is_not_overwritten(run: Path, folder: ModelFolder) -> None:
+def test_a_folder_that_exists_is_not_overwritten(run: Path, folder: TrainedModel) -> None:
     before = (run / "model.safetensors").read_bytes()
     with pytest.raises(ModelError, match="exists already"):
         fit(*_ratings(), folder.config, run)
     assert (run / "model.safetensors").read_bytes() == before
 
 
-def test_nothing_to_learn_from_is_refused(folder: ModelFolder, tmp_path: Path) -> None:
+def test_nothing_to_learn_from_is_refused(folder: TrainedModel, tmp_path: Path) -> None:
     train, _ = _ratings()
     with pytest.raises(DataError, match="not a single training rating"):
         fit(train.select(np.zeros(len(train), dtype=bool)), None, folder.config, tmp_path / "r")
     assert not (tmp_path / "r").exists()
 
 
-def test_training_does_without_validation_ratings(folder: ModelFolder, tmp_path: Path) -> None:
+def test_training_does_without_validation_ratings(folder: TrainedModel, tmp_path: Path) -> None:
     train, _ = _ratings()
     fit(train, None, folder.config, tmp_path / "run")
-    blind = ModelFolder.load(tmp_path / "run")
+    blind = TrainedModel.load(tmp_path / "run")
     assert np.isfinite(blind.model.predict(_histories(blind), *_pairs())).all()
 
 
 # ---------------------------------------------------------------------- evaluated
 
 
-def test_evaluation_pools_the_errors_of_the_predictions(folder: ModelFolder) -> None:
+def test_evaluation_pools_the_errors_of_the_predictions(folder: TrainedModel) -> None:
     _, test = _ratings()
     result = evaluate(folder.model, _histories(folder), test, scale=folder.scale, resamples=50)
     pairs = (test.users, test.items.astype(np.int64))
@@ -324,17 +324,17 @@ def test_the_recommender_predicts_alike_in_all_its_shapes(recommender: Recommend
 
 def test_predictions_are_clipped_to_the_scale_unless_told_otherwise(recommender: Recommender) -> None:
     users = list(recommender.histories.user_ids)
-    low, high = recommender.folder.scale
+    low, high = recommender.trained.scale
     free = recommender.predict(users, clip=False)
     np.testing.assert_allclose(recommender.predict(users), np.clip(free, low, high), atol=1e-5)
-    matrix = recommender.folder.model.predict_all(recommender.histories, np.arange(USERS))
+    matrix = recommender.trained.model.predict_all(recommender.histories, np.arange(USERS))
     np.testing.assert_allclose(free, matrix, atol=1e-5)
 
 
 def test_ratings_by_hand_count_as_much_as_the_same_history(recommender: Recommender) -> None:
     _, items, values = recommender.histories.rows(np.array([7]))
     by_hand = {f"item {item}": float(value) for item, value in zip(items, values, strict=True)}
-    if not _folds_in(recommender.folder):
+    if not _folds_in(recommender.trained):
         with pytest.raises(UnknownIdError, match=r"is item-based|has factors of its own"):
             recommender.predict(by_hand)
         return
@@ -375,7 +375,7 @@ def test_who_has_rated_everything_gets_an_empty_list(recommender: Recommender) -
 def test_who_has_rated_nothing_gets_a_list_all_the_same(recommender: Recommender) -> None:
     lines = recommender.recommend(f"user {SILENT}", k=ITEMS)
     assert len(lines) == ITEMS
-    low, high = recommender.folder.scale
+    low, high = recommender.trained.scale
     assert all(low <= line.rating <= high for line in lines)
 
 
@@ -386,7 +386,7 @@ def test_an_item_that_one_person_rated_is_listed_with_its_support(recommender: R
 
 
 def test_similar_items_are_sorted_or_refused_by_name(recommender: Recommender) -> None:
-    if recommender.folder.model.item_vectors() is None:
+    if recommender.trained.model.item_vectors() is None:
         with pytest.raises(ModelError, match="no vectors of its items"):
             recommender.similar_items("item 3")
         return
@@ -398,8 +398,12 @@ def test_similar_items_are_sorted_or_refused_by_name(recommender: Recommender) -
 
 
 def test_an_explanation_adds_up_or_is_refused_by_name(recommender: Recommender) -> None:
-    config = recommender.folder.config
-    if not isinstance(recommender.folder.model, Explaining) or config.network or config.model.kind != "ridge":
+    config = recommender.trained.config
+    if (
+        not isinstance(recommender.trained.model, Explaining)
+        or config.network
+        or config.model.kind != "ridge"
+    ):
         beside = " that is blended with a network" if config.network else ""
         with pytest.raises(ModelError, match=f"of kind {config.model.kind}{beside} is no sum"):
             recommender.explain("user 7", "item 3")
@@ -407,7 +411,9 @@ def test_an_explanation_adds_up_or_is_refused_by_name(recommender: Recommender) 
     for who in ("user 7", f"user {SILENT}", {"item 3": 4.0, "item 5": 1.0}, {}):
         explanation = recommender.explain(who, "item 9")
         rated = (
-            who if isinstance(who, dict) else recommender.histories.rows(recommender.known_users([who]))[1]
+            who
+            if isinstance(who, dict)
+            else recommender.histories.rows(recommender.people.positions([who]))[1]
         )
         assert len(explanation.parts) == len(rated)
         together = explanation.level + sum(part.adds for part in explanation.parts)
@@ -419,7 +425,7 @@ def test_intervals_hold_the_prediction_and_grow_with_coverage_or_are_refused_by_
     recommender: Recommender,
 ) -> None:
     users, items = ["user 7", "user 8", "user 0"], ["item 3", "item 9", "item 11"]
-    if not isinstance(recommender.folder.model, Uncertain):
+    if not isinstance(recommender.trained.model, Uncertain):
         with pytest.raises(ModelError, match="how sure"):
             recommender.intervals(users, items, 0.9)
         with pytest.raises(ModelError, match="how sure"):
@@ -431,7 +437,7 @@ def test_intervals_hold_the_prediction_and_grow_with_coverage_or_are_refused_by_
     assert (narrow[0] < narrow[1]).all()
     assert (narrow[1] < wide[1]).all()
     assert ((wide[0] < predictions) & (predictions < wide[1])).all()
-    low, high = recommender.folder.scale
+    low, high = recommender.trained.scale
     clipped = recommender.intervals(users, items, 0.99)
     assert low <= clipped[0].min() <= clipped[1].max() <= high
     with pytest.raises(ConfigError, match="interval = 1"):
@@ -439,7 +445,7 @@ def test_intervals_hold_the_prediction_and_grow_with_coverage_or_are_refused_by_
 
 
 def test_caution_keeps_to_what_is_sure(recommender: Recommender) -> None:
-    if not isinstance(recommender.folder.model, Uncertain):
+    if not isinstance(recommender.trained.model, Uncertain):
         pytest.skip("only models that know how sure they are can be cautious")
     bold, cautious = (recommender.recommend("user 7", k=ITEMS, cautious=much) for much in (0.0, 2.0))
     assert {line.item: line.rating for line in bold} == {line.item: line.rating for line in cautious}
@@ -470,12 +476,12 @@ def test_without_the_histories_the_model_serves_those_who_bring_theirs(
     without = Recommender.load(tmp_path / "run")
     with pytest.raises(UnknownIdError, match="removed"):
         without.predict("user 7")
-    if _folds_in(without.folder):
+    if _folds_in(without.trained):
         by_hand = {"item 3": 4.0, "item 5": 1.0}
         np.testing.assert_array_equal(without.predict(by_hand), recommender.predict(by_hand))
 
 
-def test_histories_may_come_from_anywhere(folder: ModelFolder) -> None:
+def test_histories_may_come_from_anywhere(folder: TrainedModel) -> None:
     mapped = _histories(folder)
     copied = replace(
         mapped,

@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from refeed.config import AutoencoderConfig, Config, TrainConfig
 from refeed.errors import ConfigError, ModelError, StoreError, UserError
-from refeed.model_folder import ModelFolder
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
+from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
 
 
@@ -49,7 +49,7 @@ def run(trained: Path, tmp_path: Path) -> Path:
     return shutil.copytree(trained, tmp_path / "run")
 
 
-def predictions(folder: ModelFolder) -> np.ndarray:
+def predictions(folder: TrainedModel) -> np.ndarray:
     return folder.model.predict_all(ratings(), np.arange(20))
 
 
@@ -58,6 +58,7 @@ def test_the_folder_has_the_files_that_it_promises(run: Path) -> None:
         "card.md",
         "config.toml",
         "history",
+        "items.json",
         "items.parquet",
         "last.safetensors",
         "metrics.jsonl",
@@ -67,11 +68,11 @@ def test_the_folder_has_the_files_that_it_promises(run: Path) -> None:
 
 
 def test_a_loaded_folder_knows_items_titles_counts_means_and_scale(run: Path) -> None:
-    folder, known = ModelFolder.load(run), ratings()
-    assert folder.item_ids == known.item_ids
-    assert folder.titles == known.titles
-    assert folder.item_counts.tolist() == known.item_counts.tolist()
-    np.testing.assert_allclose(folder.item_means, known.item_means)
+    folder, known = TrainedModel.load(run), ratings()
+    assert folder.items.ids == known.item_ids
+    assert folder.items.titles == known.titles
+    assert folder.items.counts.tolist() == known.item_counts.tolist()
+    np.testing.assert_allclose(folder.items.means, known.item_means)
     assert folder.scale == known.scale
     assert folder.histories is not None
     assert folder.histories.values.tolist() == known.values.tolist()
@@ -85,9 +86,9 @@ def test_metrics_have_the_promised_fields_a_line_an_epoch(run: Path) -> None:
 
 
 def test_without_the_history_the_model_serves_strangers(run: Path) -> None:
-    before = predictions(ModelFolder.load(run))
+    before = predictions(TrainedModel.load(run))
     shutil.rmtree(run / "history")
-    folder = ModelFolder.load(run)
+    folder = TrainedModel.load(run)
     assert folder.histories is None
     assert np.array_equal(predictions(folder), before)
 
@@ -96,7 +97,7 @@ def test_without_the_history_the_model_serves_strangers(run: Path) -> None:
 def test_a_missing_file_is_named(run: Path, name: str) -> None:
     (run / name).unlink()
     with pytest.raises(ModelError, match=name):
-        ModelFolder.load(run)
+        TrainedModel.load(run)
 
 
 @pytest.mark.parametrize(
@@ -114,13 +115,13 @@ def test_a_missing_file_is_named(run: Path, name: str) -> None:
     ],
 )
 def test_a_flipped_byte_is_noticed_or_changes_nothing(run: Path, name: str) -> None:
-    right = predictions(ModelFolder.load(run))
+    right = predictions(TrainedModel.load(run))
     whole = (run / name).read_bytes()
     noticed = 0
     for place in np.linspace(0, len(whole) - 1, 40).astype(int):
         (run / name).write_bytes(whole[:place] + bytes([whole[place] ^ 0x01]) + whole[place + 1 :])
         try:
-            folder = ModelFolder.load(run)
+            folder = TrainedModel.load(run)
         except UserError as error:
             noticed += 1
             assert str(run) in str(error)  # noqa: PT017 - either outcome is right, see below
@@ -137,9 +138,9 @@ def test_weights_of_another_run_are_refused(run: Path, trained: Path, tmp_path: 
     fit(ratings(), None, config, other)
     shutil.copy(other / "model.safetensors", run / "model.safetensors")
     with pytest.raises(ModelError, match=r"config.toml describes another model"):
-        ModelFolder.load(run)
+        TrainedModel.load(run)
     shutil.copy(trained / "model.safetensors", run / "model.safetensors")
-    ModelFolder.load(run)
+    TrainedModel.load(run)
 
 
 def edited(header: Callable[[dict[str, str]], None]) -> Callable[[Path], None]:
@@ -157,46 +158,46 @@ def edited(header: Callable[[dict[str, str]], None]) -> Callable[[Path], None]:
 def test_another_format_is_refused_with_both_versions(run: Path) -> None:
     edited(lambda entries: entries.update(format="99"))(run / "model.safetensors")
     with pytest.raises(ModelError, match="has model format 99, this refeed reads format 1"):
-        ModelFolder.load(run)
+        TrainedModel.load(run)
 
 
 def test_an_edited_header_is_noticed(run: Path) -> None:
     edited(lambda entries: entries.update(scale="0.0 100.0"))(run / "model.safetensors")
     with pytest.raises(ModelError, match="checksum"):
-        ModelFolder.load(run)
+        TrainedModel.load(run)
 
 
 def test_foreign_weights_are_refused(run: Path) -> None:
     save_file({"w": torch.zeros(3)}, run / "model.safetensors")
     with pytest.raises(ModelError, match="format unknown"):
-        ModelFolder.load(run)
+        TrainedModel.load(run)
 
 
 def test_an_unknown_key_in_the_saved_config_is_refused_by_name(run: Path) -> None:
     text = (run / "config.toml").read_text()
     (run / "config.toml").write_text(text.replace("[train]", "[train]\nflux = 3"))
     with pytest.raises(ConfigError, match=r"train.flux: there is no such key"):
-        ModelFolder.load(run)
+        TrainedModel.load(run)
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch], ids=["an empty folder", "a file"])
 def test_what_is_no_model_folder_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "thing")
     with pytest.raises(ModelError, match="no model"):
-        ModelFolder.load(tmp_path / "thing")
+        TrainedModel.load(tmp_path / "thing")
     with pytest.raises(ModelError, match="is no model folder"):
-        ModelFolder.load(tmp_path / "nowhere")
+        TrainedModel.load(tmp_path / "nowhere")
 
 
 def test_a_damaged_history_is_named(run: Path) -> None:
     (run / "history" / "values.npy").unlink()
     with pytest.raises(StoreError, match=r"values.npy"):
-        ModelFolder.load(run)
+        TrainedModel.load(run)
 
 
 def test_loading_a_model_never_unpickles(run: Path) -> None:
     (run / "resume.pt").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
-    assert predictions(ModelFolder.load(run)).shape == (20, 15)
+    assert predictions(TrainedModel.load(run)).shape == (20, 15)
     config = Config(
         model=AutoencoderConfig(encoder=[4], target="residual"), train=TrainConfig(epochs=2, batch=8)
     )

@@ -35,7 +35,7 @@ from refeed.config.baselines import (
     SvdppConfig,
     TimeSvdppConfig,
 )
-from refeed.model_folder import ModelFolder
+from refeed.trained_model import TrainedModel
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -107,7 +107,7 @@ def test_every_block_of_a_page_runs_in_order(name: str, tables: Path, tmp_path: 
         run(block, tmp_path, name)
     if name == "README.md":
         assert len((tmp_path / "predictions.csv").read_text(encoding="utf-8").splitlines()) == 3
-        assert ModelFolder.load(tmp_path / "run").config.model.kind == load_recipe("default").model.kind
+        assert TrainedModel.load(tmp_path / "run").config.model.kind == load_recipe("default").model.kind
 
 
 def test_every_block_is_run_or_says_what_it_is() -> None:

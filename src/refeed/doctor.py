@@ -6,6 +6,8 @@ from importlib.metadata import version
 
 import torch
 
+from refeed import kernels
+
 __all__ = ["environment"]
 
 Fact = str | int | float | bool | None
@@ -20,6 +22,7 @@ def environment() -> dict[str, Fact]:
         "cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "kernels": kernels.described(),
         "bf16": _bf16(),
         "memory_gib": _memory_gib(),
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from refeed.baselines.bias import BiasModel
-from refeed.baselines.factors import FactorConfig, FactorModel
+from refeed.baselines.factors import FactorModel
 from refeed.baselines.mean import MeanModel
 from refeed.baselines.rrn import RrnModel
+from refeed.baselines.solution import FactorConfig
 from refeed.baselines.timesvdpp import TimeSvdppModel
 from refeed.config import AutoencoderConfig, BiasConfig, Config, MeanConfig, RidgeConfig
 from refeed.config.baselines import RrnConfig, TimeSvdppConfig
@@ -17,8 +17,9 @@ from refeed.models.blend.model import Blend
 from refeed.models.ensemble import Ensemble, ensemble_of
 from refeed.models.interface import Model
 from refeed.models.ridge.model import RidgeAutoencoder
+from refeed.seeds import mixed
 
-__all__ = ["Member", "assembled", "build_member", "build_model", "config_of_member", "mixed"]
+__all__ = ["Member", "assembled", "build_member", "build_model", "config_of_member"]
 
 Member = Autoencoder | RidgeAutoencoder | BiasModel | MeanModel | FactorModel | TimeSvdppModel | RrnModel
 
@@ -56,11 +57,6 @@ def config_of_member(config: Config, member: int) -> Config:
         model, train = config.network, config.network_train
     seed = mixed(config.train.seed, member, 0) if member else train.seed
     return Config(model=model, train=train.model_copy(update={"seed": seed}))
-
-
-def mixed(seed: int, *others: int) -> int:
-    """One seed out of several numbers, with nothing in common between neighbours."""
-    return int(np.random.SeedSequence([seed, *others]).generate_state(1, np.uint64)[0] >> 1)
 
 
 def build_member(config: Config, *, n_users: int, n_items: int) -> Member:

@@ -2,11 +2,24 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_file", "atomic_folder", "same_file"]
+from refeed.errors import UserError
+
+__all__ = ["atomic_file", "atomic_folder", "given_path", "given_paths", "same_file"]
+
+
+def given_path(path: str | os.PathLike[str]) -> Path:
+    """A path as people give it: text, or anything that stands for a path.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f"{path!r} is no path; give one as text, such as 'ratings.csv', or as pathlib's Path")
+    return Path(path)
 
 
 def _sync(path: Path) -> None:
@@ -20,6 +33,16 @@ def _sync(path: Path) -> None:
 def _beside(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def given_paths(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """One path or several, as people give them.
+
+    Raises:
+        UserError: it is neither a path nor a sequence of them.
+    """
+    several = isinstance(paths, Iterable) and not isinstance(paths, str | os.PathLike)
+    return [given_path(path) for path in paths] if several else [given_path(paths)]  # type: ignore[union-attr,arg-type]
 
 
 @contextmanager

@@ -4,110 +4,98 @@
     model.safetensors   the weights of the best epoch; its header binds it to the two files beside it
     last.safetensors    the weights of the last epoch
     items.parquet       columns item, title (null where unknown), count, mean (of the training ratings)
+    items.json          item, title and count again, for runtimes without DuckDB (`refeed.lite`)
     history/            the training ratings, a store; what is known of a known user
     metrics.jsonl       a line an epoch
     card.md             what this is, for people
+    interactions.safetensors   who takes what up, for lists; absent where lists go by the rating alone
     resume.pt           the training's state, for --resume
 
 `history/` may be removed: the model then serves everyone who brings their ratings, and no known user.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
 import duckdb
 import numpy as np
-import torch
 from jaxtyping import Float64, Int64
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from refeed.config import Config, config_from_toml
+from refeed.config import Config, LinearConfig, LocalConfig, config_from_toml
 from refeed.errors import ModelError
-from refeed.factory import build_model
-from refeed.files import atomic_file
-from refeed.models.interface import Model
+from refeed.files import atomic_file, atomic_folder
+from refeed.model_header import (
+    FORMAT,
+    check_file,
+    check_settings,
+    check_there,
+    check_weights_there,
+    checked_header,
+    digest_file,
+    digest_settings,
+    digest_weights,
+)
+from refeed.models.list_part import ListPart
 from refeed.ratings.ids import Ids
-from refeed.ratings.store import Ratings
+from refeed.ratings.store import Attributes, DataKind, Ratings
 
 __all__ = [
     "FORMAT",
-    "ModelFolder",
+    "Items",
+    "Metrics",
     "binding",
     "check_absent",
     "create_folder",
+    "read_config",
+    "read_items",
+    "read_lists",
+    "read_metrics",
+    "read_weights",
+    "save_lists",
     "save_weights",
     "write_card",
+    "write_items",
+    "write_metrics",
     "write_text",
 ]
 
-FORMAT = "1"
+_LISTS = "interactions"
+_ATTRIBUTE = "attribute:"  # before the names of what else is known of items, in items.parquet
+
+Metrics = dict[str, int | float | None]
+"""A line of metrics.jsonl."""
 
 
 @dataclass(frozen=True, eq=False)
-class ModelFolder:
-    """A model as loaded from its folder.
+class Items:
+    """What a model knows of its items beside their weights, by position.
 
     Args:
-        config: what it is.
-        model: predicts.
-        item_ids: raw ids of the items, by position.
-        titles: titles of the items ("" where unknown), or None.
-        item_counts: training ratings of each item.
-        item_means: their mean; NaN where there is none.
-        scale: the lowest and the highest training rating.
-        histories: the training ratings, or None if `history/` was removed.
+        ids: raw ids.
+        titles: titles ("" where unknown), or None.
+        counts: training ratings of each.
+        means: the mean of these; NaN where there is none.
+        attributes: what else is known of each: name → values by position.
     """
 
-    config: Config
-    model: Model
-    item_ids: Ids
+    ids: Ids
     titles: tuple[str, ...] | None
-    item_counts: Int64[np.ndarray, " items"]
-    item_means: Float64[np.ndarray, " items"]
-    scale: tuple[float, float]
-    histories: Ratings | None
+    counts: Int64[np.ndarray, " items"]
+    means: Float64[np.ndarray, " items"]
+    attributes: Attributes | None = None
 
     @classmethod
-    def load(cls, run: Path, weights: Literal["model", "last"] = "model") -> "ModelFolder":
-        """Read and check a model folder.
-
-        Args:
-            run: the folder.
-            weights: "model", the best epoch's, or "last".
-
-        Raises:
-            ModelError: no model there, incomplete, damaged, mixed from two, or of another version.
-            StoreError: its `history/` is damaged.
-        """
-        if not run.is_dir():
-            raise ModelError(f"{run} is no model folder; give the folder that `refeed train --out` wrote")
-        tensors, header = _read_weights(run, run / f"{weights}.safetensors")
-        config = _read_config(run / "config.toml", header["model"])
-        _check_items(run / "items.parquet", header["items"])
-        ids, titles, counts, means = _read_items(run / "items.parquet")
-        histories = Ratings.load(run / "history") if (run / "history").exists() else None
-        model = build_model(config, n_users=int(header["users"]), n_items=len(ids))
-        low, high = header["scale"].split()
-        try:
-            model.load_state_dict(tensors)
-        except RuntimeError as error:
-            raise ModelError(f"{run}: the weights don't fit config.toml: {error}") from error
+    def of(cls, train: Ratings) -> "Items":
+        """The items of training ratings."""
         return cls(
-            config=config,
-            model=model.eval(),
-            item_ids=ids,
-            titles=titles,
-            item_counts=counts,
-            item_means=means,
-            scale=(float(low), float(high)),
-            histories=histories,
+            train.item_ids, train.titles, train.item_counts, train.item_means, train.attributes or None
         )
 
 
@@ -130,21 +118,26 @@ def create_folder(run: Path, config: Config, train: Ratings) -> None:
         ModelError: the folder exists already.
     """
     check_absent(run)
-    run.mkdir(parents=True, exist_ok=True)
-    train.save(run / "history")
-    _write_items(run / "items.parquet", train)
-    write_card(run, config, train, [])
-    write_text(run / "config.toml", config.to_toml())  # last: with it, the folder can be resumed
+    # Atomic: who is killed here leaves nothing that --resume would stumble over.
+    with atomic_folder(run) as folder:
+        train.save(folder / "history")
+        write_items(folder, Items.of(train))
+        write_card(folder, config, train, [])
+        write_text(folder / "config.toml", config.to_toml())
 
 
-def binding(run: Path, config: Config, train: Ratings) -> dict[str, str]:
-    """What the header of weights says of the run that they belong to; pass it to `save_weights`."""
-    low, high = train.scale
+def binding(
+    run: Path, config: Config, n_users: int, scale: tuple[float, float], kind: DataKind = "ratings"
+) -> dict[str, str]:
+    """What the header of weights says of the folder that they belong to; pass it to `save_weights`."""
+    low, high = scale
     return {
-        "model": _digest_config(config),
-        "items": _digest(run / "items.parquet"),
-        "users": str(train.n_users),
+        "model": digest_settings(config.to_toml()),
+        "items": digest_file(run / "items.parquet"),
+        "catalogue": digest_file(run / "items.json"),
+        "users": str(n_users),
         "scale": f"{low!r} {high!r}",
+        "kind": kind,
     }
 
 
@@ -152,104 +145,116 @@ def save_weights(path: Path, state: Mapping[str, Tensor], bound_to: Mapping[str,
     """Write weights, whole or not at all, bound to their run by the header."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     header = {"format": FORMAT, "refeed": version("refeed"), **bound_to}
-    header["checksum"] = _digest_weights(tensors, header)
+    header["checksum"] = digest_weights({name: tensor.numpy() for name, tensor in tensors.items()}, header)
     with atomic_file(path) as beside:
         # In one entry, since safetensors writes several in random order: the same model is the same bytes.
         save_file(tensors, beside, metadata={"refeed": json.dumps(header, sort_keys=True)})
 
 
-def _read_weights(run: Path, path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    if not path.is_file():
-        raise ModelError(
-            f"{run} has no {path.name}: it is no model folder, or its training has not finished an epoch yet "
-            "(go on with `refeed train … --resume`)"
-        )
+def read_weights(run: Path, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The weights of a name, and their header.
+
+    Raises:
+        ModelError: they are missing, damaged, or of another version.
+    """
+    path = run / f"{name}.safetensors"
+    check_weights_there(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("refeed", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({error}); restore it, or train again") from error
-    if header.get("format") != FORMAT:
-        raise ModelError(
-            f"{path} has model format {header.get('format', 'unknown')}, this refeed reads format {FORMAT}; "
-            "use the version of refeed that wrote it, or train again"
-        )
-    if header.pop("checksum", None) != _digest_weights(tensors, header):
-        raise ModelError(f"{path} is damaged (its checksum differs); restore it, or train again")
-    return tensors, header
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    return tensors, checked_header(path, header, arrays)
 
 
-def _read_config(path: Path, digest: str) -> Config:
-    if not path.is_file():
-        raise ModelError(f"{path} is missing; the model folder is incomplete, restore it")
+def read_config(path: Path, digest: str) -> Config:
+    """Read config.toml.
+
+    Raises:
+        ModelError: it is missing, damaged, or another one than the weights were bound to.
+    """
+    check_there(path)
     try:
-        config = config_from_toml(path.read_text(encoding="utf-8"), where=str(path))
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ModelError(f"{path} is damaged ({error}); restore it") from error
-    if _digest_config(config) != digest:
-        raise ModelError(
-            f"{path} describes another model than the weights beside it: it was edited, or comes from "
-            "another run; restore it"
-        )
+    config = config_from_toml(text, where=str(path))
+    check_settings(path, digest_settings(text), digest)
     return config
 
 
-def _check_items(path: Path, digest: str) -> None:
-    if not path.is_file():
-        raise ModelError(f"{path} is missing; the model folder is incomplete, restore it")
-    if _digest(path) != digest:
-        raise ModelError(
-            f"{path} is damaged, or belongs to another run than the weights beside it; restore it"
-        )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _digest_config(config: Config) -> str:
-    """Of what prediction depends on; how long a model was trained may change by --resume."""
-    text = json.dumps([config.model.model_dump(), config.train.precision], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _digest_weights(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _write_items(path: Path, train: Ratings) -> None:
-    titles = np.empty(train.n_items, dtype=np.object_)
-    titles[:] = [title or None for title in train.titles or [""] * train.n_items]
-    items = {  # noqa: F841 - DuckDB reads it by its name
-        "item": train.item_ids.as_array(),
+def write_items(run: Path, known: Items) -> None:
+    """Write items.parquet, and items.json with what a runtime without DuckDB needs of it."""
+    titles = np.empty(len(known.ids), dtype=np.object_)
+    titles[:] = [title or None for title in known.titles or [""] * len(known.ids)]
+    items = {
+        "item": known.ids.as_array(),
         "title": titles,
-        "count": train.item_counts,
-        "mean": train.item_means,
+        "count": known.counts,
+        "mean": known.means,
     }
-    with atomic_file(path) as beside, duckdb.connect() as db:
+    for name, values in (known.attributes or {}).items():
+        items[f"{_ATTRIBUTE}{name}"] = np.empty(len(known.ids), dtype=np.object_)
+        items[f"{_ATTRIBUTE}{name}"][:] = values
+    with atomic_file(run / "items.parquet") as beside, duckdb.connect() as db:
         target = str(beside).replace("'", "''")
         db.execute(f"COPY items TO '{target}' (FORMAT parquet)")
+    listed = {"item": list(known.ids), "title": list(titles), "count": known.counts.tolist()}
+    write_text(run / "items.json", json.dumps(listed, ensure_ascii=False))
 
 
-def _read_items(
-    path: Path,
-) -> tuple[Ids, tuple[str, ...] | None, Int64[np.ndarray, " items"], Float64[np.ndarray, " items"]]:
+def read_items(path: Path, digest: str) -> Items:
+    """Read items.parquet.
+
+    Raises:
+        ModelError: it is missing, or another one than the weights were bound to.
+    """
+    check_file(path, digest)
     with duckdb.connect() as db:
-        rows = db.execute("SELECT item, title, count, mean FROM read_parquet(?)", [str(path)]).fetchall()
-    titles = tuple(title or "" for _, title, _, _ in rows)
-    return (
-        Ids(item for item, _, _, _ in rows),
+        found = db.execute("SELECT * FROM read_parquet(?)", [str(path)])
+        names = [column[0] for column in found.description]
+        columns = dict(zip(names, zip(*found.fetchall(), strict=True), strict=False))
+    titles = tuple(title or "" for title in columns.get("title", ()))
+    return Items(
+        Ids(columns.get("item", ())),
         titles if any(titles) else None,
-        np.array([count for _, _, count, _ in rows], dtype=np.int64),
-        np.array([mean for _, _, _, mean in rows], dtype=np.float64),
+        np.array(columns.get("count", ()), dtype=np.int64),
+        np.array(columns.get("mean", ()), dtype=np.float64),
+        {name.removeprefix(_ATTRIBUTE): columns[name] for name in names if name.startswith(_ATTRIBUTE)}
+        or None,
     )
+
+
+def save_lists(run: Path, lists: ListPart, bound_to: Mapping[str, str]) -> None:
+    """Write the second part of a model, atomically, bound to its run by the header."""
+    header = {**bound_to, "interactions": lists.config.model_dump_json()}
+    save_weights(run / f"{_LISTS}.safetensors", lists.tensors(), header)
+
+
+def read_lists(run: Path, n_items: int, bound_to: Mapping[str, str]) -> ListPart | None:
+    """The second part of a model; None where there is none.
+
+    Args:
+        run: the folder.
+        n_items: of the model.
+        bound_to: the header of the first part.
+
+    Raises:
+        ModelError: it is damaged, or another run's.
+    """
+    path = run / f"{_LISTS}.safetensors"
+    if not path.is_file():
+        return None
+    tensors, header = read_weights(run, _LISTS)
+    if any(header.get(key) != bound_to.get(key) for key in ("items", "users", "scale")):
+        raise ModelError(f"{path} belongs to another run than the weights beside it; restore it")
+    config = TypeAdapter(LinearConfig | LocalConfig).validate_json(header["interactions"])
+    try:
+        return ListPart.load(config, n_items, tensors)
+    except (RuntimeError, KeyError) as error:
+        raise ModelError(f"{path} does not hold what its header says: {error}") from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -258,8 +263,24 @@ def write_text(path: Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8")
 
 
+def write_metrics(path: Path, metrics: Sequence[Metrics]) -> None:
+    """Write metrics.jsonl: a line an epoch."""
+    write_text(path, "".join(json.dumps(line) + "\n" for line in metrics))
+
+
+def read_metrics(path: Path) -> list[Metrics]:
+    """Read metrics.jsonl; nothing where it has been removed."""
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 def write_card(
-    run: Path, config: Config, train: Ratings, metrics: Sequence[Mapping[str, int | float | None]]
+    run: Path,
+    config: Config,
+    train: Ratings,
+    metrics: Sequence[Metrics],
+    lists: ListPart | None = None,
 ) -> None:
     """Write card.md: what the model is, from what, and how good on validation."""
     low, high = train.scale
@@ -273,7 +294,7 @@ A rating predictor made by refeed {version("refeed")}: kind `{config.model.kind}
 
 - trained on {len(train):,} ratings of {train.n_items:,} items by {train.n_users:,} users
 - rating scale: {low:g} to {high:g}, mean {train.mean:.4f}
-{result}- settings: `config.toml`; errors of every epoch: `metrics.jsonl`
+{result}{_listed(lists)}- settings: `config.toml`; errors of every epoch: `metrics.jsonl`
 
 Where the ratings came from:
 
@@ -283,3 +304,16 @@ Where the ratings came from:
 may not see them; all but predictions for known users goes on working.
 """
     write_text(run / "card.md", text)
+
+
+def _listed(lists: ListPart | None) -> str:
+    """What the card says of lists."""
+    if lists is None:
+        return "- lists go by the predicted rating, shrunk by support\n"
+    kind = f"an interaction model of kind `{lists.config.kind}`"
+    if lists.liking is None:
+        return f"- lists go by who takes what up: {kind}\n"
+    return (
+        f"- lists go by who takes what up ({kind}) and P(liked), liked being a rating of "
+        f"{lists.liking.liked:g} or more; weight of the latter β = {lists.weights.beta:g}\n"
+    )

@@ -10,13 +10,13 @@ from refeed.config import AutoencoderConfig, Config, TrainConfig, load_recipe
 from refeed.factory import build_model
 from refeed.models.autoencoder.dropout import Dropout
 from refeed.models.autoencoder.example import whole
+from refeed.models.autoencoder.learner import AutoencoderLearner
 from refeed.models.autoencoder.network import Autoencoder
 from refeed.models.autoencoder.step import train_step
 from refeed.optim.optimizer import make_optimizer
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.runtime import Runtime
-from refeed.training.learner import AutoencoderLearner
 
 L2 = 0.7
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from refeed.baselines.factors import FactorConfig, FactorModel
+from refeed.baselines.factors import FactorModel
 from refeed.baselines.peers import found_factors, peer
 from refeed.baselines.pmf import pmf_loss
 from refeed.baselines.sgd import history_of, implicit_sums
+from refeed.baselines.solution import FactorConfig
 from refeed.baselines.svdpp import svdpp_ratings
 from refeed.config.baselines import (
     CornacMFConfig,

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import cosine_similarity
 
-from refeed.inference.ranking import best, best_of_each, cosines, shrunk, supported_scores
+from refeed.inference.block_ranking import best_of_each, block_scores
+from refeed.inference.ranking import best, cosines, shrunk, supported_scores
 
 PREDICTIONS = st.lists(st.tuples(st.floats(-10, 10), st.integers(0, 1000)), min_size=1, max_size=30)
 
@@ -19,10 +20,7 @@ def scores_of(
     predictions: NDArray[np.float64], support: NDArray[np.int64], shrink: float = 20.0
 ) -> NDArray[np.float64]:
     """The scores of one person, in double precision."""
-    scores: NDArray[np.float64] = supported_scores(torch.from_numpy(predictions[None]), support, shrink)[
-        0
-    ].numpy()
-    return scores
+    return supported_scores(predictions, support, shrink).astype(np.float64)
 
 
 def test_half_of_a_value_counts_at_as_many_ratings_as_shrink() -> None:
@@ -77,15 +75,22 @@ def test_the_best_are_those_of_a_full_sort_with_ties_in_order(items: list[tuple[
 def test_every_row_of_many_is_scored_by_its_own_level() -> None:
     rng = np.random.default_rng(0)
     predictions, support = rng.uniform(1, 5, size=(50, 40)), rng.integers(0, 100, size=40)
-    many = supported_scores(torch.from_numpy(predictions), support, 7.0).numpy()
+    many = supported_scores(predictions, support, 7.0)
     for row, scores in zip(predictions, many, strict=True):
         level = (row * support).sum() / support.sum()
         weights = support / (support + 7.0)
         expected = level + np.maximum(row - level, 0) * weights + np.minimum(row - level, 0)
         assert scores == pytest.approx(expected, abs=1e-12)
-    single = supported_scores(torch.from_numpy(predictions).float(), support, 7.0)
-    assert single.dtype == torch.float32
-    assert single.numpy() == pytest.approx(many, abs=1e-5)
+    single = supported_scores(predictions.astype(np.float32), support, 7.0)
+    assert single.dtype == np.float32
+    assert single == pytest.approx(many, abs=1e-5)
+
+
+def test_a_block_of_tensors_is_scored_as_arrays_are() -> None:
+    rng = np.random.default_rng(0)
+    predictions, support = rng.uniform(1, 5, size=(50, 40)), rng.integers(0, 100, size=40)
+    block = block_scores(torch.from_numpy(predictions), support, 7.0).numpy()
+    np.testing.assert_allclose(block, supported_scores(predictions, support, 7.0), rtol=0, atol=1e-12)
 
 
 @given(

@@ -14,10 +14,11 @@ from refeed.baselines.bias import BiasModel
 from refeed.config import BiasConfig, Config
 from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
 from refeed.inference.recommender import Recommendation, Recommender, SimilarItem
-from refeed.model_folder import ModelFolder
+from refeed.model_folder import Items
 from refeed.ratings.ids import Ids
 from refeed.ratings.sample import load_sample
 from refeed.ratings.store import Ratings
+from refeed.trained_model import TrainedModel
 
 ITEMS = ("a", "b", "c", "d", "e")
 TITLES = ("Alien (1979)", "Brazil (1985)", "Casablanca (1942)", "", "Exit = Wound (2001)")
@@ -70,15 +71,13 @@ def ratings_of(rows: Sequence[tuple[int, int, float]]) -> Ratings:
     )
 
 
-def folder_of(train: Ratings, axis: Literal["user", "item"] = "user") -> ModelFolder:
-    return ModelFolder(
+def folder_of(train: Ratings, axis: Literal["user", "item"] = "user") -> TrainedModel:
+    return TrainedModel(
         config=Config(model=BiasConfig()),
         model=Linear(train.n_items, axis),
-        item_ids=train.item_ids,
-        titles=train.titles,
-        item_counts=train.item_counts,
-        item_means=train.item_means,
+        items=Items.of(train),
         scale=train.scale,
+        n_users=train.n_users,
         histories=train,
     )
 
@@ -205,14 +204,12 @@ def test_an_item_that_three_people_rated_tops_no_list_of_real_films() -> None:
         BiasConfig(damping=[5.0, 0.0]), train.n_items
     )  # undamped: rare items get their own mean
     model.fit(train)
-    folder = ModelFolder(
+    folder = TrainedModel(
         config=Config(model=BiasConfig()),
         model=model,
-        item_ids=train.item_ids,
-        titles=train.titles,
-        item_counts=train.item_counts,
-        item_means=train.item_means,
+        items=Items.of(train),
         scale=train.scale,
+        n_users=train.n_users,
         histories=train,
     )
     recommender = Recommender(folder)
@@ -332,7 +329,7 @@ def test_an_item_based_model_knows_its_training_users_only(train: Ratings) -> No
 
 def test_nothing_in_it_can_be_changed(recommender: Recommender) -> None:
     with pytest.raises(FrozenInstanceError):
-        recommender.folder = recommender.folder  # type: ignore[misc]
+        recommender.trained = recommender.trained  # type: ignore[misc]
     assert type(recommender.recommend("u1")[0]) is Recommendation
     with pytest.raises(FrozenInstanceError):
         recommender.similar_items("a")[0].item = "b"  # type: ignore[misc]

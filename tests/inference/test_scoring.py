@@ -16,12 +16,12 @@ from refeed.errors import ConfigError, DataError, UnknownIdError
 from refeed.inference import scoring
 from refeed.inference.recommender import Recommender
 from refeed.inference.scoring import best_lists, score
-from refeed.model_folder import ModelFolder
 from refeed.models.autoencoder.network import Autoencoder
 from refeed.models.autoencoder.sparse import Batch
 from refeed.models.interface import predict_blocks
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
+from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
 
 USERS, ITEMS = 60, 25
@@ -116,7 +116,7 @@ def test_everybody_gets_the_list_they_get_alone(
 
 
 def test_the_size_of_the_blocks_changes_nothing(run: Path) -> None:
-    model, histories = (folder := ModelFolder.load(run)).model, folder.histories
+    model, histories = (folder := TrainedModel.load(run)).model, folder.histories
     assert histories is not None
     users = np.random.default_rng(3).permutation(USERS)
     whole = model.predict_all(histories, users)
@@ -130,7 +130,7 @@ def test_an_item_based_model_encodes_its_items_once_for_all_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit(_ratings(), None, MODELS["item-based"], tmp_path / "run")
-    folder = ModelFolder.load(tmp_path / "run")
+    folder = TrainedModel.load(tmp_path / "run")
     assert isinstance(folder.model, Autoencoder)
     assert folder.histories is not None
     encoded: list[int] = []
@@ -205,13 +205,14 @@ def test_a_csv_holds_the_same(bias: Path, tmp_path: Path) -> None:
 
 
 def test_without_titles_there_is_no_column_of_them(bias: Path, tmp_path: Path) -> None:
-    untitled = Recommender(replace(ModelFolder.load(bias), titles=None))
+    trained = TrainedModel.load(bias)
+    untitled = Recommender(replace(trained, items=replace(trained.items, titles=None)))
     score(untitled, tmp_path / "lists.parquet", k=2)
     assert list(_read(tmp_path / "lists.parquet")[0]) == ["user", "rank", "item", "prediction", "score"]
 
 
 def test_predictions_stay_within_the_scale_and_scores_need_not(run: Path) -> None:
-    folder = ModelFolder.load(run)
+    folder = TrainedModel.load(run)
     narrow = Recommender(replace(folder, scale=(3.0, 3.25)))
     lists = list(best_lists(narrow, np.arange(USERS), ITEMS, include_seen=True))
     predictions = np.concatenate([block.predictions for block in lists])
@@ -252,7 +253,7 @@ def test_what_makes_no_sense_is_refused_and_nothing_is_written(bias: Path, tmp_p
         score(recommender, tmp_path / "lists.parquet", shrink=-1.0)
     with pytest.raises(UnknownIdError, match=r"unknown user 'user-6O': .* close to 'user-6O': .*'user-6'"):
         score(recommender, tmp_path / "lists.parquet", users=["user-1", "user-6O"])
-    private = Recommender(replace(recommender.folder, histories=None))
+    private = Recommender(replace(recommender.trained, histories=None))
     with pytest.raises(UnknownIdError, match="histories of the training users have been removed"):
         score(private, tmp_path / "lists.parquet")
     (tmp_path / "folder.csv").mkdir()
@@ -263,7 +264,7 @@ def test_what_makes_no_sense_is_refused_and_nothing_is_written(bias: Path, tmp_p
 
 def test_stopped_halfway_nothing_is_left(bias: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recommender = Recommender.load(bias)
-    model = recommender.folder.model
+    model = recommender.trained.model
     calls: list[int] = []
 
     def stopped(histories: Ratings, users: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

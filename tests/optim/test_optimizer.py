@@ -3,10 +3,10 @@
 import torch
 
 from refeed.config import AutoencoderConfig, Config, TrainConfig
+from refeed.models.autoencoder.learner import AutoencoderLearner
 from refeed.models.autoencoder.network import Autoencoder
 from refeed.optim.optimizer import make_optimizer
 from refeed.ratings.sample import load_sample
-from refeed.training.learner import AutoencoderLearner
 
 
 def test_l2_is_divided_by_the_ratings_and_spares_the_biases() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refeed.ratings import store
+from refeed.ratings import blocks
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 
@@ -17,7 +17,7 @@ def test_a_selection_is_the_same_whatever_the_block(block: int, kept: list[list[
     users, items = np.array(rows, dtype=np.int64).reshape(-1, 2).T
     ids = Ids(str(u) for u in range(len(kept)))
     ratings = Ratings.from_arrays(users, items, items / 2, user_ids=ids, item_ids=Ids("abcdef"))
-    with patch.object(store, "_BLOCK", block):
+    with patch.object(blocks, "_BLOCK", block):
         selected = ratings.select(np.array([flag for row in kept for flag in row], dtype=np.bool_))
         compacted = selected.compact()
         item_counts = selected.item_counts

@@ -1,7 +1,9 @@
 """The folder of ratings on disk."""
 
+import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,37 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 
     assert_same(loaded, three_users())
     assert isinstance(loaded.values, np.memmap)
+
+
+def test_the_kind_and_the_attributes_of_items_stay_with_a_selection_a_store_and_a_split(
+    tmp_path: Path,
+) -> None:
+    genres, years = ("Drama", None, "Comedy"), (1999.0, 2001.5, None)
+    ratings = replace(three_users(), kind="interactions", attributes={"genre": genres, "year": years})
+    ratings.save(tmp_path / "store")
+
+    loaded = Ratings.load(tmp_path / "store")
+    few = loaded.select(np.array([False, True, False, True])).compact()
+
+    assert (loaded.kind, dict(loaded.attributes)) == ("interactions", {"genre": genres, "year": years})
+    assert tuple(few.item_ids) == ('b,"b', "ç")
+    assert (few.kind, dict(few.attributes)) == (
+        "interactions",
+        {"genre": (None, "Comedy"), "year": (2001.5, None)},
+    )
+    assert (loaded.transpose().kind, dict(loaded.transpose().attributes)) == ("interactions", {})
+
+
+def test_a_store_of_before_there_were_kinds_holds_ratings(tmp_path: Path) -> None:
+    three_users().save(tmp_path / "store")
+    meta = json.loads((tmp_path / "store" / "meta.json").read_text())
+    del meta["kind"]
+    meta["sha256"]["meta.json"] = "0" * 64
+    text = json.dumps(meta, indent=2, ensure_ascii=False) + "\n"
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    (tmp_path / "store" / "meta.json").write_text(text.replace("0" * 64, checksum))
+
+    assert Ratings.load(tmp_path / "store").kind == "ratings"
 
 
 def test_times_and_titles_may_be_absent(tmp_path: Path) -> None:

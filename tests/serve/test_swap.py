@@ -19,7 +19,6 @@ from starlette.testclient import TestClient
 
 from refeed import Recommender, load_recipe
 from refeed.errors import ConfigError, ModelError
-from refeed.inference.ranking import supported_scores
 from refeed.serve.batching import Batcher, BusyError
 from refeed.serve.engine import Engine
 from refeed.serve.lines import Question
@@ -39,7 +38,7 @@ def other(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def question(engine: Engine, seed: int, length: int) -> Question:
     generator = np.random.default_rng(seed)
-    items = generator.choice(len(engine.folder.item_ids), length, replace=False)
+    items = generator.choice(len(engine.trained.items.ids), length, replace=False)
     values = (generator.integers(1, 11, length) / 2).astype(np.float32)
     return Question(items, values, k=1 + seed % 12, reasons=seed % 4 - 1)
 
@@ -72,15 +71,6 @@ def test_an_ensembles_parts_add_up(other: Path) -> None:
 
 def rated(engine: Engine) -> tuple[Any, Any]:
     return question(engine, 1, 30).items, question(engine, 1, 30).values
-
-
-def test_scores_are_those_of_the_library(trained: Path) -> None:
-    engine = Engine.load("a", trained)
-    import torch  # noqa: PLC0415
-
-    predictions = np.random.default_rng(0).normal(3, 1, (4, 300)).astype(np.float32)
-    expected = supported_scores(torch.from_numpy(predictions.copy()), engine.folder.item_counts)
-    assert np.allclose(engine._scores(predictions), expected.numpy(), atol=1e-5)
 
 
 def test_what_waits_becomes_one_batch(trained: Path) -> None:

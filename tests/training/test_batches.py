@@ -8,12 +8,12 @@ import torch
 
 from refeed.config import AutoencoderConfig, Config, TrainConfig
 from refeed.models.autoencoder.example import Example
+from refeed.models.autoencoder.learner import AutoencoderLearner
 from refeed.models.autoencoder.network import Autoencoder
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.runtime import Runtime
 from refeed.training.batches import Batches
-from refeed.training.learner import AutoencoderLearner
 
 
 def batches(users: int, config: TrainConfig) -> Batches[Example]:

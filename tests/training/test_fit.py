@@ -16,12 +16,12 @@ from safetensors.torch import load_file
 from refeed.config import AutoencoderConfig, BiasConfig, Config, TrainConfig
 from refeed.config.baselines import TimeSvdppConfig
 from refeed.errors import ConfigError, DataError, ModelError, TrainingDivergedError
-from refeed.model_folder import ModelFolder
 from refeed.optim.optimizer import takes_sparse_path
+from refeed.progress import reporting
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
+from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
-from refeed.training.progress import reporting
 
 PROGRAM = """
 import sys
@@ -29,7 +29,7 @@ from pathlib import Path
 from refeed.config import config_from_toml
 from refeed.ratings.store import Ratings
 from refeed.training.fit import fit
-from refeed.training.progress import reporting
+from refeed.progress import reporting
 
 folder, out, resume = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "resume"
 config = config_from_toml((folder / "config.toml").read_text(), where="test")
@@ -149,7 +149,7 @@ def test_ctrl_c_stops_after_the_batch_with_everything_saved(tmp_path: Path) -> N
     _, said = stopped.communicate(timeout=60)
     assert stopped.returncode != 0
     assert "everything is saved, --resume goes on" in said
-    assert ModelFolder.load(tmp_path / "stopped", "last").config.train.epochs == 14
+    assert TrainedModel.load(tmp_path / "stopped", "last").config.train.epochs == 14
     finish(start(folder, tmp_path / "stopped", "resume"))
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
@@ -208,7 +208,7 @@ def test_the_best_epoch_is_kept_and_so_is_the_last(tmp_path: Path) -> None:
     errors = [line["valid_rmse"] for line in metrics_of(tmp_path / "run")]
     assert errors.index(min(errors)) < len(errors) - 1, "the example must overfit"
     for weights, expected in (("model", min(errors)), ("last", errors[-1])):
-        folder = ModelFolder.load(tmp_path / "run", weights)  # type: ignore[arg-type]
+        folder = TrainedModel.load(tmp_path / "run", weights)  # type: ignore[arg-type]
         assert folder.histories is not None
         users = train.user_ids.positions(valid.user_ids)[valid.users]
         items = train.item_ids.positions(valid.item_ids)[valid.items]
@@ -278,8 +278,19 @@ def test_resuming_with_other_settings_or_ratings_is_refused(tmp_path: Path) -> N
     other, _ = simulated(seed=9)
     with pytest.raises(ConfigError, match="other ratings"):
         fit(other, valid, config_of(epochs=1), tmp_path / "run", resume=True)
-    with pytest.raises(ConfigError, match="no training to resume"):
-        fit(train, valid, config_of(), tmp_path / "nowhere", resume=True)
+
+
+def test_resuming_where_nothing_has_begun_starts_anew_and_says_so(tmp_path: Path) -> None:
+    train, valid = simulated()
+    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+        fit(train, valid, config_of(epochs=1), tmp_path / "resumed", resume=True, reporter=reporter)
+    fit(train, valid, config_of(epochs=1), tmp_path / "new")
+    assert_same_run(tmp_path / "resumed", tmp_path / "new")
+    assert "nothing to resume" in (tmp_path / "said.txt").read_text()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "thesis.tex").write_text("")
+    with pytest.raises(ModelError, match="exists already"):
+        fit(train, valid, config_of(epochs=1), tmp_path / "notes", resume=True)
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
@@ -319,7 +330,7 @@ def test_a_closed_form_model_is_trained_and_saved_like_any_other(tmp_path: Path)
     fit(train, valid, Config(model=BiasConfig()), tmp_path / "run")
     (line,) = metrics_of(tmp_path / "run")
     assert line["valid_rmse"] < float(valid.values.std())
-    assert ModelFolder.load(tmp_path / "run").config.model.kind == "bias"
+    assert TrainedModel.load(tmp_path / "run").config.model.kind == "bias"
 
 
 @pytest.mark.parametrize("settings", [{"momentum": 0.9}, {"optimizer": "adamw", "weight_decay": 0.1}])

@@ -10,13 +10,13 @@ from test_fit_ridge import RIDGE, stopping_after
 from refeed.config import AutoencoderConfig, Config, TrainConfig, config_from_toml, load_recipe
 from refeed.errors import ConfigError, TrainingDivergedError
 from refeed.evaluation.metrics import rmse
-from refeed.model_folder import ModelFolder
 from refeed.models.blend.model import Blend
 from refeed.models.intervals import Uncertain
 from refeed.models.ridge.model import RidgeAutoencoder
+from refeed.progress import reporting
 from refeed.ratings.pairs import align_to
+from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
-from refeed.training.progress import reporting
 
 
 def blend_of(ensemble: int = 1, networks: int = 1, **network_train: object) -> Config:
@@ -32,7 +32,7 @@ def blend_of(ensemble: int = 1, networks: int = 1, **network_train: object) -> C
 
 
 def trained(run: Path) -> Blend:
-    model = ModelFolder.load(run).model
+    model = TrainedModel.load(run).model
     assert isinstance(model, Blend)
     return model
 
@@ -96,7 +96,7 @@ def test_until_the_network_is_trained_the_folder_predicts_as_the_ridge_autoencod
     with pytest.raises(KeyboardInterrupt):
         fit(train, valid, blend_of(), tmp_path / "stopped", reporter=stopping_after(4))
     users = items = np.arange(10)
-    ridge, blend = (ModelFolder.load(tmp_path / name).model for name in ("alone", "stopped"))
+    ridge, blend = (TrainedModel.load(tmp_path / name).model for name in ("alone", "stopped"))
     np.testing.assert_array_equal(blend.predict(train, users, items), ridge.predict(train, users, items))
     assert isinstance(ridge, Uncertain)
     assert isinstance(blend, Uncertain)
@@ -107,7 +107,7 @@ def test_without_validation_ratings_the_network_is_left_out(tmp_path: Path) -> N
     train, _ = simulated()
     with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
         fit(train, None, blend_of(), tmp_path / "run", reporter=reporter)
-    assert isinstance(ModelFolder.load(tmp_path / "run").model, RidgeAutoencoder)
+    assert isinstance(TrainedModel.load(tmp_path / "run").model, RidgeAutoencoder)
     assert "left out of the blend" in (tmp_path / "said.txt").read_text()
 
 

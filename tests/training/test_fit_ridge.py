@@ -13,13 +13,14 @@ from test_fit import assert_same_run, finish, metrics_of, prepared, simulated, s
 
 from refeed.config import AutoencoderConfig, Config, RidgeConfig, TrainConfig, config_from_toml
 from refeed.errors import ConfigError, TrainingDivergedError
-from refeed.model_folder import ModelFolder
 from refeed.models.ensemble import Ensemble, RidgeEnsemble
 from refeed.models.intervals import Uncertain
 from refeed.models.ridge import auto as auto_module
+from refeed.models.variances import variances_of
+from refeed.progress import Reporter, reporting, silent
 from refeed.ratings.pairs import align_to
+from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
-from refeed.training.progress import Reporter, reporting, silent
 
 RIDGE = RidgeConfig(width=4, prior_users=50.0, prior_vectors=100.0)
 
@@ -112,10 +113,32 @@ def test_auto_is_settled_by_the_ratings_and_written_down(tmp_path: Path) -> None
     assert settled.width == 24
     assert isinstance(settled.prior_users, float)
     trials = [line for line in (tmp_path / "said.txt").read_text().splitlines() if line.startswith("trial")]
-    errors = {line.split(": ")[1].split(", validation")[0]: float(line.split()[-1]) for line in trials}
-    assert len(errors) == len(trials) >= 4
-    best = f"model.prior_users = {settled.prior_users:g}, model.prior_vectors = {settled.prior_vectors:g}"
-    assert best == min(errors, key=lambda priors: errors[priors])
+    assert len(trials) >= 4
+    assert "at least 3 more" in trials[0]
+    assert ", 4 updates)" in trials[0]
+    best = min(trials, key=lambda line: float(line.split("RMSE ")[1].split(",")[0]))
+    # At the lowest point between the trials, and somewhat stronger for a whole training.
+    ratio = settled.prior_users / float(best.split("prior_users = ")[1].split(",")[0])
+    assert 1.5 / np.sqrt(3) - 0.1 < ratio < 1.5 * np.sqrt(3) + 0.1
+
+
+def test_the_prior_of_items_levels_follows_from_how_much_they_differ(tmp_path: Path) -> None:
+    train, valid = simulated()
+    fit(train, valid, ridge_of(steps=1), tmp_path / "run")
+    settled = TrainedModel.load(tmp_path / "run").config.model
+    assert isinstance(settled, RidgeConfig)
+    assert settled.prior_bias == pytest.approx(2 * variances_of(train).item_damping, rel=0.05)
+
+
+def test_a_training_that_only_gets_worse_starts_again_at_a_lower_rate(tmp_path: Path) -> None:
+    train, valid = simulated()
+    config = ridge_of(lr=1.0, steps=40, schedule="constant")
+    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+        fit(train, valid, config, tmp_path / "run", reporter=reporter)
+    lines, said = metrics_of(tmp_path / "run"), (tmp_path / "said.txt").read_text()
+    assert "starts again at a learning rate of 0.33" in said
+    assert [line["epoch"] for line in lines] == list(range(1, 11))
+    assert lines[0]["lr"] < 0.34
 
 
 def test_with_very_many_ratings_priors_are_tried_on_some_users_and_scaled_up(
@@ -123,17 +146,19 @@ def test_with_very_many_ratings_priors_are_tried_on_some_users_and_scaled_up(
 ) -> None:
     train, valid = simulated()
     monkeypatch.setattr(auto_module, "_MOST", len(train) // 3)
+    monkeypatch.setattr(auto_module, "_SCARCE", 0)
     auto = Config(model=RidgeConfig(), train=ridge_of().train)
     with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
         fit(train, valid, auto, tmp_path / "run", reporter=reporter)
     trials = [line for line in (tmp_path / "said.txt").read_text().splitlines() if line.startswith("trial")]
     ratings = int(trials[0].split("(")[1].split()[0].replace(",", ""))
     assert ratings < len(train) / 2
-    best = min(trials, key=lambda line: float(line.split()[-1]))
-    settled = ModelFolder.load(tmp_path / "run").config.model
+    best = min(trials, key=lambda line: float(line.split("RMSE ")[1].split(",")[0]))
+    settled = TrainedModel.load(tmp_path / "run").config.model
     assert isinstance(settled, RidgeConfig)
     tried = float(best.split("prior_users = ")[1].split(",")[0])
-    assert settled.prior_users == pytest.approx(tried * np.sqrt(len(train) / ratings), rel=0.06)
+    ratio = settled.prior_users / (tried * np.sqrt(len(train) / ratings))
+    assert 1.5 / np.sqrt(3) - 0.1 < ratio < 1.5 * np.sqrt(3) + 0.1
 
 
 def test_a_prior_that_is_given_is_tried_on_some_users_as_it_would_be_for_them(
@@ -141,6 +166,7 @@ def test_a_prior_that_is_given_is_tried_on_some_users_as_it_would_be_for_them(
 ) -> None:
     train, valid = simulated()
     monkeypatch.setattr(auto_module, "_MOST", len(train) // 3)
+    monkeypatch.setattr(auto_module, "_SCARCE", 0)
     given = Config(model=RidgeConfig(width=3, prior_users=1000.0), train=ridge_of().train)
     with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
         fit(train, valid, given, tmp_path / "run", reporter=reporter)
@@ -148,7 +174,7 @@ def test_a_prior_that_is_given_is_tried_on_some_users_as_it_would_be_for_them(
     ratings = int(trials[0].split("(")[1].split()[0].replace(",", ""))
     tried = float(trials[0].split("prior_users = ")[1].split(",")[0])
     assert tried == pytest.approx(1000 * np.sqrt(ratings / len(train)), rel=1e-3)
-    settled = ModelFolder.load(tmp_path / "run").config.model
+    settled = TrainedModel.load(tmp_path / "run").config.model
     assert isinstance(settled, RidgeConfig)
     assert settled.prior_users == 1000
 
@@ -158,9 +184,10 @@ def test_priors_are_those_of_the_number_of_ratings_where_nobody_is_in_the_sample
 ) -> None:
     train, valid = simulated()
     monkeypatch.setattr(auto_module, "_MOST", 0)
+    monkeypatch.setattr(auto_module, "_SCARCE", 0)
     for name, held_out in (("with", valid), ("without", None)):
         fit(train, held_out, Config(model=RidgeConfig(width=3), train=ridge_of().train), tmp_path / name)
-    one, other = (ModelFolder.load(tmp_path / name).config.model for name in ("with", "without"))
+    one, other = (TrainedModel.load(tmp_path / name).config.model for name in ("with", "without"))
     assert one == other
 
 
@@ -169,7 +196,7 @@ def test_what_is_given_is_not_chosen(tmp_path: Path) -> None:
     model = RidgeConfig(prior_users=70.0, prior_vectors="auto", width=3)
     for name, held_out in (("with", valid), ("without", None)):
         fit(train, held_out, Config(model=model, train=ridge_of().train), tmp_path / name)
-        settled = ModelFolder.load(tmp_path / name).config.model
+        settled = TrainedModel.load(tmp_path / name).config.model
         assert isinstance(settled, RidgeConfig)
         assert (settled.width, settled.prior_users) == (3, 70.0)
         assert isinstance(settled.prior_vectors, float)
@@ -180,9 +207,9 @@ def test_a_resumed_training_takes_what_auto_came_to(tmp_path: Path) -> None:
     auto = Config(model=RidgeConfig(), train=ridge_of(schedule="constant").train)
     longer = auto.model_copy(update={"train": auto.train.model_copy(update={"steps": 16})})
     fit(train, valid, auto, tmp_path / "run")
-    before = ModelFolder.load(tmp_path / "run").config.model
+    before = TrainedModel.load(tmp_path / "run").config.model
     fit(train, valid, longer, tmp_path / "run", resume=True)
-    assert ModelFolder.load(tmp_path / "run").config.model == before
+    assert TrainedModel.load(tmp_path / "run").config.model == before
     assert len(metrics_of(tmp_path / "run")) == 4
     other = longer.model_copy(update={"model": RidgeConfig(width=7)})
     with pytest.raises(ConfigError, match=r"model.width = 7 \(it was 24\)"):
@@ -212,12 +239,12 @@ def test_an_ensemble_is_the_mean_of_trainings_with_other_seeds(tmp_path: Path) -
     fit(train, valid, ridge_of(), tmp_path / "one")
     lines = metrics_of(tmp_path / "three")
     assert [line["member"] for line in lines] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
-    together = ModelFolder.load(tmp_path / "three").model
+    together = TrainedModel.load(tmp_path / "three").model
     assert isinstance(together, Ensemble)
     users, items = np.arange(10), np.arange(10)
     each = [member.predict(train, users, items) for member in together.each()]
     np.testing.assert_allclose(together.predict(train, users, items), np.mean(each, axis=0))
-    alone = ModelFolder.load(tmp_path / "one").model.predict(train, users, items)
+    alone = TrainedModel.load(tmp_path / "one").model.predict(train, users, items)
     np.testing.assert_array_equal(each[0], alone)
     assert not np.allclose(each[0], each[1])
 
@@ -226,7 +253,7 @@ def test_quantiles_are_those_of_the_errors_on_validation(tmp_path: Path) -> None
     train, valid = simulated()
     for name, ensemble in (("one", 1), ("two", 2)):
         fit(train, valid, ridge_of(ensemble=ensemble), tmp_path / name)
-        model = ModelFolder.load(tmp_path / name).model
+        model = TrainedModel.load(tmp_path / name).model
         assert isinstance(model, RidgeEnsemble) == (ensemble == 2)
         pairs = align_to(valid, train)
         assert isinstance(model, Uncertain)

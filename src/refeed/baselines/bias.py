@@ -58,12 +58,12 @@ class BiasModel(nn.Module):
     ) -> Float64[np.ndarray, " pairs"]:
         """μ + b_u + b_i of each pair (see `Model`)."""
         biases = self._biases()
-        of_users = np.zeros(histories.n_users)
-        each = np.flatnonzero(np.bincount(users, minlength=histories.n_users))
+        each, owners = np.unique(users, return_inverse=True)
+        of_users = np.empty(len(each))
         for first in range(0, len(each), _USERS_AT_ONCE):
-            some = each[first : first + _USERS_AT_ONCE]
-            of_users[some] = biases.of_users(*histories.rows(some))
-        return biases.predict(of_users, users, items)
+            some = slice(first, first + _USERS_AT_ONCE)
+            of_users[some] = biases.of_users(*histories.rows(each[some]))
+        return biases.predict(of_users, owners, items)
 
     def predict_all(
         self, histories: Ratings, users: Int64[np.ndarray, " users"]

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from refeed.baselines.factors import Factors
 from refeed.baselines.peers import found_factors, peer
+from refeed.baselines.solution import Factors
 from refeed.config.baselines import CornacMFConfig
 from refeed.ratings.store import Ratings
 

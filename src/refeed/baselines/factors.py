@@ -1,6 +1,5 @@
 """r̂ = μ + b_u + b_i + ⟨p_u, q_i⟩: what PMF, MF, SVD++ and factorisation machines come to in the end."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -9,45 +8,19 @@ from jaxtyping import Float32, Float64, Int64
 from torch import Tensor, nn
 
 from refeed.baselines.scale import Scale
+from refeed.baselines.solution import FactorConfig, Factors, width_of
 from refeed.config.baselines import (
     CornacMFConfig,
     LenskitMFConfig,
-    MyFMConfig,
     PmfConfig,
     SurpriseConfig,
     SvdppConfig,
 )
 from refeed.ratings.store import Ratings
 
-__all__ = ["FactorConfig", "FactorModel", "Factors", "width_of"]
+__all__ = ["FactorModel"]
 
 _PAIRS_AT_ONCE = 1 << 16  # bounds what the gathered factors take
-
-FactorConfig = PmfConfig | SvdppConfig | SurpriseConfig | CornacMFConfig | LenskitMFConfig | MyFMConfig
-
-
-@dataclass(frozen=True, eq=False)
-class Factors:
-    """What a solver has found, for ratings from 1 to 5.
-
-    Args:
-        mean: μ.
-        user_biases: b_u.
-        item_biases: b_i.
-        users: p_u.
-        items: q_i.
-    """
-
-    mean: float
-    user_biases: Float32[Tensor, " users"]
-    item_biases: Float32[Tensor, " items"]
-    users: Float32[Tensor, "users width"]
-    items: Float32[Tensor, "items width"]
-
-
-def width_of(config: FactorConfig, n_users: int, n_items: int) -> int:
-    """The length of the factors."""
-    return min(config.width, n_users, n_items) if isinstance(config, MyFMConfig) else config.rank
 
 
 class FactorModel(nn.Module):

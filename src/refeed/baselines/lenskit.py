@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from refeed.baselines.factors import Factors
 from refeed.baselines.peers import found_factors, peer
+from refeed.baselines.solution import Factors
 from refeed.config.baselines import LenskitMFConfig
 from refeed.ratings.store import Ratings
 

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from refeed.baselines.factors import Factors, width_of
 from refeed.baselines.peers import peer
+from refeed.baselines.solution import Factors, width_of
 from refeed.config.baselines import MyFMConfig
 from refeed.ratings.store import Ratings
 

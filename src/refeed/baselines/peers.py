@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refeed.baselines.factors import Factors
+from refeed.baselines.solution import Factors
 from refeed.errors import ConfigError, TrainingDivergedError
 from refeed.ratings.store import Ratings
 

@@ -8,7 +8,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from refeed.baselines.epochs import best_epoch
-from refeed.baselines.factors import Factors
+from refeed.baselines.solution import Factors
 from refeed.config.baselines import PmfConfig
 from refeed.errors import TrainingDivergedError
 from refeed.ratings.pairs import Aligned

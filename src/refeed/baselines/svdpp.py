@@ -6,8 +6,8 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from refeed.baselines.epochs import best_epoch
-from refeed.baselines.factors import Factors
 from refeed.baselines.sgd import Group, Pairs, Parameters, history_of, implicit_sums, train_epochs
+from refeed.baselines.solution import Factors
 from refeed.config.baselines import SvdppConfig
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings

@@ -68,7 +68,8 @@ class RidgeConfig(Strict):
     """The ridge autoencoder: a closed-form code, trained on exact leave-one-out errors.
 
     Args:
-        width: of the code; "auto": 24 below 200 thousand ratings, 32 below 600 thousand, else 48.
+        width: of the code; "auto": 24 below 200 thousand ratings, 32 below 600 thousand, else 48; 16 where
+            there are fewer than 6 for each user and item.
         shrinkage: λ, the precision of the code's prior against that of a rating.
         hidden: share of the ratings that the code does not see, drawn anew in every step.
         noise: deviation of the noise that item vectors are multiplied by in every step.
@@ -76,7 +77,8 @@ class RidgeConfig(Strict):
             these, by the number of ratings.
         prior_users: precision of what users add to the items they rated, F; "auto": likewise.
         prior_implicit: precision of what having rated an item says of a user, Y.
-        prior_bias: precision of the items' biases.
+        prior_bias: precision of the items' biases; "auto": from how much the items' levels differ, which
+            moments of the training ratings tell (`models/variances.py`).
         drift: days over which the past of an item's level counts for its future; 0: its past counts alike,
             however long ago; "auto": chosen on the validation ratings, 0 without these or without times.
     """
@@ -89,7 +91,7 @@ class RidgeConfig(Strict):
     prior_vectors: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     prior_users: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     prior_implicit: Annotated[float, Field(ge=0)] = 3.0
-    prior_bias: Annotated[float, Field(ge=0)] = 10.0
+    prior_bias: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     drift: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
 
 

@@ -19,6 +19,7 @@ from refeed.config.baselines import (
     SvdppConfig,
     TimeSvdppConfig,
 )
+from refeed.config.interactions import InteractionsConfig, ListsConfig
 from refeed.config.models import AutoencoderConfig, BiasConfig, MeanConfig, RidgeConfig
 from refeed.config.strict import Strict
 from refeed.config.train import TrainConfig
@@ -35,6 +36,8 @@ class Config(Strict):
         train: how it is trained.
         network: of a ridge autoencoder: the autoencoder that it is blended with (`models/blend/model.py`).
         network_train: how that one is trained.
+        interactions: the model of who takes what up, for lists; None: lists go by the predicted rating alone.
+        lists: how lists weigh the two.
     """
 
     model: Annotated[
@@ -55,6 +58,8 @@ class Config(Strict):
     train: TrainConfig = TrainConfig()
     network: AutoencoderConfig | None = None
     network_train: TrainConfig | None = None
+    interactions: Annotated[InteractionsConfig, Field(discriminator="kind")] | None = None
+    lists: ListsConfig = ListsConfig()
 
     @property
     def members(self) -> int:
@@ -122,6 +127,17 @@ class Config(Strict):
                 )
         return self
 
+    def laid_over(self, values: Mapping[str, Any]) -> "Config":
+        """The same with other settings: `{"train.steps": 100}`.
+
+        Raises:
+            ConfigError: unknown keys, or values out of range.
+        """
+        table = self.model_dump(exclude_none=True)
+        for key, value in values.items():
+            _lay_over(table, key, value)
+        return _validated(table, "the config")
+
     def to_toml(self) -> str:
         """This config as TOML; `config_from_toml` reads it back."""
         lines: list[str] = []
@@ -140,8 +156,15 @@ def recipe_names() -> list[str]:
     )
 
 
-def load_recipe(name_or_file: str, settings: Iterable[str] = ()) -> Config:
-    """A packaged recipe or a TOML file, with `section.key=value` settings laid over it.
+def load_recipe(
+    name_or_file: str, settings: Iterable[str] = (), *, values: Mapping[str, Any] | None = None
+) -> Config:
+    """A packaged recipe or a TOML file, with settings laid over it.
+
+    Args:
+        name_or_file: the recipe.
+        settings: `section.key=value` each.
+        values: the same from Python: `{"section.key": value}`.
 
     Raises:
         ConfigError: no such recipe or file, no TOML, unknown keys, values out of range; all at once.
@@ -154,16 +177,19 @@ def load_recipe(name_or_file: str, settings: Iterable[str] = ()) -> Config:
         raise ConfigError(
             f"{name_or_file!r} is neither a file nor one of the recipes: {', '.join(recipe_names())}"
         )
-    return config_from_toml(text, where=name_or_file, settings=settings)
+    return config_from_toml(text, where=name_or_file, settings=settings, values=values)
 
 
-def config_from_toml(text: str, *, where: str, settings: Iterable[str] = ()) -> Config:
+def config_from_toml(
+    text: str, *, where: str, settings: Iterable[str] = (), values: Mapping[str, Any] | None = None
+) -> Config:
     """Read a config from TOML.
 
     Args:
         text: the TOML.
         where: what to call it in a message.
         settings: `section.key=value` each, laid over the text.
+        values: the same from Python.
 
     Raises:
         ConfigError: as `load_recipe`.
@@ -173,7 +199,13 @@ def config_from_toml(text: str, *, where: str, settings: Iterable[str] = ()) -> 
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where} is not TOML: {error}") from error
     for setting in settings:
-        _lay_over(table, setting)
+        _lay_over(table, *_parsed(setting))
+    for key, value in (values or {}).items():
+        _lay_over(table, key, value)
+    return _validated(table, where)
+
+
+def _validated(table: Mapping[str, Any], where: str) -> Config:
     try:
         return Config.model_validate(table)
     except ValidationError as error:
@@ -181,21 +213,31 @@ def config_from_toml(text: str, *, where: str, settings: Iterable[str] = ()) -> 
         raise ConfigError(f"{where} can't be used:\n" + "\n".join(lines)) from error
 
 
-def _lay_over(table: dict[str, Any], setting: str) -> None:
+def _parsed(setting: str) -> tuple[str, Any]:
+    """A setting of the command line: its key and its value."""
     key, equals, value = setting.partition("=")
-    section, dot, name = key.strip().partition(".")
-    if not (equals and dot and section and name):
-        raise ConfigError(f"--set {setting!r} is not of the form section.key=value, such as train.lr=0.005")
+    if not equals:
+        raise ConfigError(_malformed(setting))
     try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
-        parsed = value.strip()  # a bare word is a string: train.optimizer=adamw
-    table.setdefault(section, {})[name] = parsed
+        return key.strip(), value.strip()  # a bare word is a string: train.optimizer=adamw
+
+
+def _lay_over(table: dict[str, Any], key: str, value: object) -> None:
+    section, dot, name = key.partition(".")
+    if not (dot and section and name):
+        raise ConfigError(_malformed(key))
+    table.setdefault(section, {})[name] = value
+
+
+def _malformed(setting: str) -> str:
+    return f"the setting {setting!r} is not of the form section.key=value, such as train.lr=0.005"
 
 
 def _line(problem: Mapping[str, Any]) -> str:
     path = [str(part) for part in problem["loc"]]
-    if path[:1] == ["model"]:
+    if path[:1] in (["model"], ["interactions"]):
         del path[1:2]  # the kind: a part of pydantic's path, and no key that the user wrote
     # Nor are the types that a value could have had; places in a list are.
     path = path[:2] + [part for part in path[2:] if part.isdigit()]

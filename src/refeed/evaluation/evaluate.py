@@ -12,9 +12,10 @@ from jaxtyping import Float64, Int64
 from refeed.errors import ConfigError, DataError, ModelError
 from refeed.evaluation.metrics import UserErrors, clipped, user_errors
 from refeed.evaluation.significance import Difference, Estimate, paired, pooled
-from refeed.models.interface import Model, predict_pairs
+from refeed.models.cold import check_cold, predict_any
+from refeed.models.interface import Model
 from refeed.ratings.ids import Ids
-from refeed.ratings.pairs import Aligned, align_to
+from refeed.ratings.pairs import Aligned, align_all, align_to
 from refeed.ratings.store import Ratings
 
 __all__ = ["Comparison", "Evaluation", "Evidence", "compare", "evaluate"]
@@ -48,7 +49,9 @@ class Evaluation:
         mae_clipped: likewise.
         ratings: held-out ratings that were predicted.
         users: users who gave them.
-        cold_ratings: held-out ratings left out, because training knows no rating of their user or item.
+        cold_ratings: held-out ratings of whose user or item training knows no rating.
+        cold: what was done with these: "empty": they were left out; "fallback": they were predicted by what
+            is known, and count.
         cold_users: users unknown to training.
         cold_items: items unknown to training.
         scale: the lowest and the highest training rating.
@@ -64,6 +67,7 @@ class Evaluation:
     ratings: int
     users: int
     cold_ratings: int
+    cold: str
     cold_users: int
     cold_items: int
     scale: tuple[float, float]
@@ -83,7 +87,9 @@ class Evaluation:
         """A table for people."""
         lines = [
             f"{self.ratings:,} held-out ratings by {self.users:,} users",
-            f"{self.cold_ratings:,} more were left out: their user or item has no rating in training",
+            f"{self.cold_ratings:,} more were left out: their user or item has no rating in training"
+            if self.cold != "fallback"
+            else f"{self.cold_ratings:,} of them predicted by what is known, as their user or item has none",
             f"({self.cold_users:,} users, {self.cold_items:,} items)",
             f"{'':10}  {'RMSE':>7}  {'95 % interval':^17}  {'MAE':>7}  {'95 % interval':^17}",
             f"{'as it is':10}  {_cells(self.rmse)}  {_cells(self.mae)}",
@@ -135,6 +141,7 @@ def evaluate(
     test: Ratings,
     *,
     scale: tuple[float, float],
+    cold: str = "empty",
     seed: int = 0,
     resamples: int = 1000,
 ) -> Evaluation:
@@ -145,11 +152,14 @@ def evaluate(
         histories: the ratings that the model was trained on, which are also what it predicts from.
         test: held-out ratings, with ids of their own.
         scale: the lowest and the highest training rating.
+        cold: what to do with ratings whose user or item training doesn't know: "empty" leaves them out,
+            "fallback" predicts them by what is known (`models/cold.py`), "error" refuses them.
         seed: of the bootstrap.
         resamples: draws of the bootstrap, at least 1.
 
     Raises:
-        DataError: there is no held-out rating, or none whose user and item training knows.
+        DataError: there is no held-out rating, or none whose user and item training knows; with "error",
+            there is one that it doesn't know.
         ModelError: a prediction is NaN or infinite.
         ConfigError: the scale is upside down, or `resamples` below 1.
     """
@@ -157,10 +167,11 @@ def evaluate(
         raise ConfigError(
             f"evaluation wants a scale (lowest, highest) and at least 1 resample; got {scale}, {resamples}"
         )
-    pairs = _warm(histories, test)
+    check_cold(cold)
+    pairs = align_all(test, histories) if cold == "fallback" and len(test) else _warm(histories, test, cold)
     predicted = _predicted(model, histories, pairs)
-    users, raw_users = _ranked(pairs.users, histories.user_ids)
-    items, raw_items = _ranked(pairs.items, histories.item_ids)
+    users, raw_users = _ranked(test.users[pairs.rows], test.user_ids)
+    items, raw_items = _ranked(test.items[pairs.rows].astype(np.int64), test.item_ids)
     order = np.argsort(users * len(raw_items) + items, kind="stable")
     digest = hashlib.sha256(json.dumps([raw_users, raw_items]).encode())
     for column in (users, items, pairs.values):
@@ -181,6 +192,7 @@ def evaluate(
         ratings=len(pairs),
         users=len(raw_users),
         cold_ratings=pairs.cold_pairs,
+        cold=cold,
         cold_users=pairs.cold_users,
         cold_items=pairs.cold_items,
         scale=scale,
@@ -212,7 +224,7 @@ def compare(one: Evaluation, other: Evaluation) -> Comparison:
     return Comparison(rmse, mae, rmse_clipped, mae_clipped, ratings=one.ratings, users=one.users)
 
 
-def _warm(histories: Ratings, test: Ratings) -> Aligned:
+def _warm(histories: Ratings, test: Ratings, cold: str) -> Aligned:
     if not len(test):
         raise DataError("there is no held-out rating to evaluate on; the test set is empty")
     pairs = align_to(test, histories)
@@ -222,6 +234,12 @@ def _warm(histories: Ratings, test: Ratings) -> Aligned:
             f"({pairs.cold_users:,} users and {pairs.cold_items:,} items are unknown); evaluate on ratings "
             "of users and items that were trained on, with ids written the same way in both tables"
         )
+    if cold == "error" and pairs.cold_pairs:
+        raise DataError(
+            f"{pairs.cold_pairs:,} of {len(test):,} held-out ratings have a user or an item that training "
+            f"doesn't know ({pairs.cold_users:,} users, {pairs.cold_items:,} items); with cold = fallback "
+            "they are predicted by what is known, with cold = empty left out"
+        )
     return pairs
 
 
@@ -229,7 +247,7 @@ def _predicted(model: Model, histories: Ratings, pairs: Aligned) -> Float64[np.n
     predicted = np.empty(len(pairs))
     for some in _batches(pairs.users if model.axis == "user" else pairs.items):
         times = None if pairs.times is None else pairs.times[some]
-        predicted[some] = predict_pairs(model, histories, pairs.users[some], pairs.items[some], times)
+        predicted[some] = predict_any(model, histories, pairs.users[some], pairs.items[some], times)
     bad = len(predicted) - np.count_nonzero(np.isfinite(predicted))
     if bad:
         raise ModelError(

@@ -1,4 +1,4 @@
-"""How far the errors could be otherwise with other users: the bootstrap over users.
+"""How far errors and metrics could be otherwise with other users: the bootstrap over users.
 
 The ratings of one user are not independent, so whole users are drawn, with replacement (the multinomial
 bootstrap of Efron 1979 on clusters); intervals are the percentiles of the drawn values.
@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 
 from refeed.evaluation.metrics import UserErrors
 
-__all__ = ["Difference", "Estimate", "paired", "pooled"]
+__all__ = ["Difference", "Estimate", "mean_differences", "mean_estimates", "paired", "pooled"]
 
 _CHUNK = 1 << 20  # drawn users held at a time: some 32 MB
 
@@ -86,6 +86,47 @@ def paired(
         )
         differences.append((by_rmse, by_mae))
     return differences
+
+
+def mean_estimates(
+    values: Float[np.ndarray, "users metrics"], *, seed: int = 0, resamples: int = 1000
+) -> list[Estimate]:
+    """The mean of each metric over users, each with its interval.
+
+    Args:
+        values: of each user, at least one.
+        seed: of the draws; the same users are drawn as by `pooled` with the same seed.
+        resamples: how many draws of users.
+    """
+    drawn = _mean_draws(values, seed=seed, resamples=resamples)
+    means = values.mean(axis=0, dtype=np.float64)
+    return [Estimate(mean, *_interval(draws)) for mean, draws in zip(means.tolist(), drawn.T, strict=True)]
+
+
+def mean_differences(
+    one: Float[np.ndarray, "users metrics"],
+    other: Float[np.ndarray, "users metrics"],
+    *,
+    seed: int = 0,
+    resamples: int = 1000,
+) -> list[Difference]:
+    """The differences one − other of the means over the same users, in the same order; metric by metric."""
+    values = one.astype(np.float64) - other
+    drawn = _mean_draws(values, seed=seed, resamples=resamples)
+    return [
+        Difference(mean, *_interval(draws), p=_two_sided(draws))
+        for mean, draws in zip(values.mean(axis=0).tolist(), drawn.T, strict=True)
+    ]
+
+
+def _mean_draws(
+    values: Float[np.ndarray, "users metrics"], *, seed: int, resamples: int
+) -> Float64[np.ndarray, "resamples metrics"]:
+    users = len(values)
+    if users < 2:
+        return np.empty((0, values.shape[1]))
+    exact = values.astype(np.float64)
+    return np.concatenate([weights @ exact / users for weights in _weights(users, seed, resamples)])
 
 
 def _draws(

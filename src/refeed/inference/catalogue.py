@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from numpy.typing import NDArray
 
 from refeed.errors import UnknownIdError
 from refeed.ratings.ids import Ids
@@ -33,8 +34,10 @@ class Catalogue:
         """The title of the item at a position, None where unknown."""
         return (self.titles[position] or None) if self.titles else None
 
-    def positions(self, names: Iterable[str]) -> Int64[np.ndarray, " names"]:
+    def positions(self, names: Iterable[Any]) -> NDArray[np.int64]:
         """The positions of items given by raw id or, failing that, by their whole title in any case.
+
+        Whole numbers are raw ids.
 
         Raises:
             UnknownIdError: names that are neither, or titles of several items; all of them at once.
@@ -46,7 +49,7 @@ class Catalogue:
             raise UnknownIdError(self._complaint(unknown))
         return positions
 
-    def known_positions(self, names: Iterable[str]) -> Int64[np.ndarray, " names"]:
+    def known_positions(self, names: Iterable[Any]) -> NDArray[np.int64]:
         """As `positions`, with −1 where `positions` would raise."""
         names = list(names)
         positions = self.ids.positions(names)
@@ -55,7 +58,7 @@ class Catalogue:
             positions[at] = titled[0] if len(titled) == 1 else -1
         return positions
 
-    def _titled(self, name: str) -> Sequence[int]:
+    def _titled(self, name: str | int) -> Sequence[int]:
         # A number is no title, though there is a film called 300.
         return self._by_title.get(name.casefold(), ()) if isinstance(name, str) else ()
 
@@ -67,21 +70,19 @@ class Catalogue:
                 by_title.setdefault(title.casefold(), []).append(position)
         return by_title
 
-    def _complaint(self, unknown: list[str]) -> str:
+    def _complaint(self, unknown: list[str | int]) -> str:
         lines = [self._line(name, suggest=at < _SUGGESTED) for at, name in enumerate(unknown[:_LISTED])]
         if len(unknown) == 1:
             return f"unknown item {lines[0]}"
         more = [f"and {len(unknown) - _LISTED} more"] if len(unknown) > _LISTED else []
         return f"{len(unknown)} unknown items:\n  " + "\n  ".join(lines + more)
 
-    def _line(self, name: str, *, suggest: bool) -> str:
+    def _line(self, name: str | int, *, suggest: bool) -> str:
         titled = self._titled(name)
         if titled:
             ids = ", ".join(repr(self.ids[position]) for position in titled)
             return f"{name!r}: {len(titled)} items have this title; give one of their ids: {ids}"
-        if not isinstance(name, str):
-            return f"{name!r}: ids are strings, such as {str(name)!r}"
-        close = self._close(name) if suggest else []
+        close = self._close(str(name)) if suggest else []
         return f"{name!r}" + (f"; close to it: {', '.join(close)}" if close else "")
 
     def _close(self, name: str) -> list[str]:

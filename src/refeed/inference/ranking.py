@@ -1,17 +1,15 @@
-"""From predictions to a list that makes sense."""
+"""From predictions to a list that makes sense: the rules of lists, on numpy alone, for every runtime."""
+
+from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, Float64, Int64
 from numpy.typing import NDArray
-from torch import Tensor
 
 from refeed.errors import ConfigError
 
 __all__ = [
     "SHRINK",
     "best",
-    "best_of_each",
     "check_list",
     "cosines",
     "credibility",
@@ -23,19 +21,19 @@ SHRINK = 20.0
 """How many ratings an item needs for half of its advantage to count."""
 
 
-def check_list(k: int, shrink: float) -> None:
+def check_list(k: Any, shrink: Any) -> None:
     """Refuse a list of nothing.
 
     Raises:
         ConfigError: k below 1, or a shrink that is negative or not finite.
     """
-    if k < 1:
-        raise ConfigError(f"k = {k}: a list has at least one item")
-    if not 0 <= shrink < float("inf"):
-        raise ConfigError(f"shrink = {shrink}: give a number of ratings, 0 or more")
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ConfigError(f"k = {k!r}: a list has at least one item; give a whole number, 1 or more")
+    if not (isinstance(shrink, int | float | np.number) and 0 <= shrink < float("inf")):
+        raise ConfigError(f"shrink = {shrink!r}: give a number of ratings, 0 or more")
 
 
-def credibility(support: Int64[np.ndarray, " items"], shrink: float) -> Float64[np.ndarray, " items"]:
+def credibility(support: NDArray[np.int64], shrink: float) -> NDArray[np.float64]:
     """The weights n / (n + shrink), where n is the support; 0 where n is 0.
 
     The mean of n observations with variance v around a truth that itself varies by t between items is best
@@ -46,19 +44,15 @@ def credibility(support: Int64[np.ndarray, " items"], shrink: float) -> Float64[
     return weights
 
 
-def shrunk(
-    values: Float64[np.ndarray, " items"], support: Int64[np.ndarray, " items"], shrink: float
-) -> Float64[np.ndarray, " items"]:
+def shrunk(values: NDArray[np.float64], support: NDArray[np.int64], shrink: float) -> NDArray[np.float64]:
     """Weigh values by their credibility."""
     scores: NDArray[np.float64] = values * credibility(support, shrink)
     return scores
 
 
 def supported_scores(
-    predictions: Float[Tensor, "users items"],
-    support: Int64[np.ndarray, " items"],
-    shrink: float = SHRINK,
-) -> Float[Tensor, "users items"]:
+    predictions: NDArray[np.floating], support: NDArray[np.int64], shrink: float = SHRINK
+) -> NDArray[np.floating]:
     """What lists are ranked by: people's predictions, trusted as far as the items' ratings go.
 
         level = Σ n_i r̂_i / Σ n_i
@@ -76,57 +70,39 @@ def supported_scores(
     more often, so that first number alone would ask for ever more.
 
     Args:
-        predictions: r̂, the ratings of all items by each person, not clipped (clipping would tie the best).
-        support: n, the training ratings of each item.
+        predictions: r̂, [..., items]: the ratings of all items by each person, not clipped (clipping would
+            tie the best).
+        support: n, the training ratings of each item, [items].
         shrink: ratings at which half of the advantage counts.
+
+    Returns:
+        The scores, in the shape and the precision of the predictions.
     """
-    shares = torch.from_numpy(support / max(float(support.sum()), 1.0)).to(predictions)
-    weights = torch.from_numpy(credibility(support, shrink)).to(predictions)
-    levels = (predictions @ shares)[:, None]
-    # As the weights are at most 1, the smaller of r̂ and level + (r̂ − level) · weight is the formula above,
-    # in the fewest passes over users × items.
-    scores = torch.lerp(levels, predictions, weights)
-    return torch.minimum(scores, predictions, out=scores)
+    shares = support / max(float(support.sum()), 1.0)
+    weights = credibility(support, shrink).astype(predictions.dtype)
+    # In float64, as a sum over thousands of items would be off in the sixth digit. A mean lies between the
+    # least and the greatest, but for rounding: by which a model that predicts the same for everything would
+    # rank by the weights.
+    means = (predictions.astype(np.float64) @ shares).astype(predictions.dtype)
+    levels = np.clip(means, predictions.min(axis=-1), predictions.max(axis=-1))[..., None]
+    # As the weights are at most 1, the smaller of r̂ and level + (r̂ − level) · weight is the formula above.
+    scores: NDArray[np.floating] = np.minimum(levels + (predictions - levels) * weights, predictions)
+    return scores
 
 
-def best_of_each(scores: Float[Tensor, "users items"], k: int) -> Int64[Tensor, "users best"]:
-    """Positions of the k best items of each user (all, if there are no more), as `best` gives them.
-
-    An item at −∞ is no candidate, but fills up the list of who has fewer than k.
-    """
-    k = min(k, scores.shape[1])
-    values, positions = scores.topk(min(k + 1, scores.shape[1]))
-    # PyTorch says nothing of the order of equal scores, nor which of them it takes: here the first.
-    tied = (values[:, 1:] == values[:, :-1]).any(dim=1).nonzero().flatten()
-    positions = positions[:, :k]
-    if len(tied):
-        positions[tied] = _first_of_equals(scores[tied], values[tied, k - 1 : k], k)
-    return positions
-
-
-def _first_of_equals(
-    scores: Float[Tensor, "users items"], last: Float[Tensor, "users 1"], k: int
-) -> Int64[Tensor, "users best"]:
-    """The k best, given the score of the last of them."""
-    above, level = scores > last, scores == last
-    room = k - above.sum(dim=1, keepdim=True)
-    chosen = above | (level & (level.cumsum(dim=1, dtype=torch.int32) <= room))
-    positions = chosen.nonzero()[:, 1].view(-1, k)  # ascending
-    order = scores.gather(1, positions).argsort(dim=1, descending=True, stable=True)
-    return positions.gather(1, order)
-
-
-def best(
-    scores: Float64[np.ndarray, " items"], candidates: Bool[np.ndarray, " items"], k: int
-) -> Int64[np.ndarray, " best"]:
+def best(scores: NDArray[np.float64], candidates: NDArray[np.bool_], k: int) -> NDArray[np.int64]:
     """Positions of the k best candidates (fewer if there are no more), best first, ties by position."""
     positions = np.flatnonzero(candidates)
+    if len(positions) > k:
+        # Only what may be in the list is sorted: the k best, and all that equal the last of them.
+        last = np.partition(scores[positions], len(positions) - k)[len(positions) - k]
+        positions = positions[scores[positions] >= last]
     order = np.argsort(-scores[positions], kind="stable")
     top: NDArray[np.int64] = positions[order[:k]]
     return top
 
 
-def cosines(vectors: NDArray[np.float32], position: int) -> Float64[np.ndarray, " items"]:
+def cosines(vectors: NDArray[np.float32], position: int) -> NDArray[np.float64]:
     """Cosine between each row and the row at `position`; 0 where one of them is all zeros."""
     lengths = np.linalg.norm(vectors, axis=1).astype(np.float64)
     products = (vectors @ vectors[position]).astype(np.float64)

@@ -1,71 +1,37 @@
 """Predictions and lists for one person or many, from a trained model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import overload
+from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Int64
 from numpy.typing import NDArray
 
-from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
+from refeed.errors import ModelError
+from refeed.evaluation.evaluate import Evaluation, evaluate
 from refeed.inference.catalogue import Catalogue
-from refeed.inference.explanation import Explanation, Part
-from refeed.inference.ranking import SHRINK, best, check_list, cosines, shrunk, supported_scores
-from refeed.model_folder import ModelFolder
-from refeed.models.explaining import Explaining
-from refeed.models.intervals import LEVELS, Uncertain, interval
-from refeed.ratings.ids import Ids
+from refeed.inference.explaining import explanation_of
+from refeed.inference.explanation import Explanation
+from refeed.inference.filters import candidates_of
+from refeed.inference.given import paired
+from refeed.inference.lines import Recommendation, SimilarItem
+from refeed.inference.listing import listing_of, uncertain_part
+from refeed.inference.lists import RecommendationLists
+from refeed.inference.making import Wish, list_of_each
+from refeed.inference.pairs import is_pairs, predict_pairs_table
+from refeed.inference.people import People, User, is_id, listed_users
+from refeed.inference.ranking import SHRINK, best, check_list, cosines, shrunk
+from refeed.inference.variety import check_share
+from refeed.models.intervals import interval
+from refeed.ratings.frames import Pairs, read_pairs
+from refeed.ratings.ids import Ids, id_text
 from refeed.ratings.store import Ratings
+from refeed.table import Table
+from refeed.trained_model import TrainedModel
 
 __all__ = ["Recommendation", "Recommender", "SimilarItem", "User"]
-
-_ByHand = Mapping[str, float | int]
-User = str | _ByHand
-"""A user of the training ratings by raw id, or anyone by their ratings: raw id or title → rating."""
-
-_Row = tuple[NDArray[np.int64], NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """One line of a list.
-
-    Args:
-        item: raw id.
-        title: None where unknown.
-        rating: the predicted rating, within the scale of the training ratings.
-        score: what the list is ranked by: the prediction, shrunk by support.
-        support: training ratings of the item.
-    """
-
-    item: str
-    title: str | None
-    rating: float
-    score: float
-    support: int
-
-
-@dataclass(frozen=True)
-class SimilarItem:
-    """One item like another.
-
-    Args:
-        item: raw id.
-        title: None where unknown.
-        similarity: cosine of the two items' vectors in the model, −1 to 1.
-        score: what the list is ranked by: the similarity, shrunk by support.
-        support: training ratings of the item.
-    """
-
-    item: str
-    title: str | None
-    similarity: float
-    score: float
-    support: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +46,7 @@ class Recommender:
     ratings only.
 
     Args:
-        folder: the model with all that belongs to it.
+        trained: the model with all that belongs to it.
 
     Raises (all methods):
         UnknownIdError: users or items that the model doesn't know, with close matches; a mapping for a
@@ -89,7 +55,7 @@ class Recommender:
             or two ratings for the same item.
     """
 
-    folder: ModelFolder
+    trained: TrainedModel
 
     @classmethod
     def load(cls, run: Path | str) -> "Recommender":
@@ -98,168 +64,210 @@ class Recommender:
         Raises:
             ModelError: there is none, or it is damaged, incomplete or of another version.
         """
-        return cls(ModelFolder.load(Path(run)))
+        return cls(TrainedModel.load(Path(run)))
+
+    def __repr__(self) -> str:
+        return f"Recommender of {self.trained!r}"
 
     @property
     def item_ids(self) -> Ids:
         """Raw ids of all items, in the order of `predict(user)`."""
-        return self.folder.item_ids
+        return self.trained.items.ids
 
     @property
     def histories(self) -> Ratings:
-        """The training ratings, by which known users are known.
-
-        Raises:
-            UnknownIdError: they have been removed from the model folder.
-        """
-        if self.folder.histories is None:
-            raise UnknownIdError(
-                "the histories of the training users have been removed from this model, so it knows no user "
-                "by id; give a person's ratings instead"
-            )
-        return self.folder.histories
+        """The training ratings, by which known users are known."""
+        return self.people.known
 
     @cached_property
     def catalogue(self) -> Catalogue:
         """The items, found by id or title."""
-        return Catalogue(self.folder.item_ids, self.folder.titles)
+        return Catalogue(self.trained.items.ids, self.trained.items.titles)
 
-    def known_users(self, ids: Sequence[str]) -> Int64[np.ndarray, " ids"]:
-        """The positions in `histories` of users given by raw id.
+    @cached_property
+    def people(self) -> People:
+        """Whom the model knows, and how others bring their ratings."""
+        return People(self.trained, self.catalogue)
 
-        Raises:
-            UnknownIdError: one isn't there (with close matches), or the histories have been removed.
-        """
-        user_ids = self.histories.user_ids
-        positions = user_ids.positions(ids)
-        unknown = list(dict.fromkeys(ids[at] for at in np.flatnonzero(positions < 0).tolist()))
-        if unknown:
-            raise UnknownIdError(_unknown_users(unknown, user_ids))
-        return positions
-
-    @overload
-    def predict(self, who: User, items: str, *, clip: bool = True) -> float: ...  # type: ignore[overload-overlap]  # a str is one item
-    @overload
     def predict(
-        self, who: User | Sequence[User], items: Sequence[str] | None = None, *, clip: bool = True
-    ) -> NDArray[np.float64]: ...
-    def predict(
-        self, who: User | Sequence[User], items: str | Sequence[str] | None = None, *, clip: bool = True
-    ) -> float | NDArray[np.float64]:
+        self,
+        who: Any,
+        items: Any = None,
+        *,
+        cold: str = "error",
+        clip: bool = True,
+        interval: float | None = None,
+    ) -> Any:
         """Predicted ratings.
 
         | who | items | result |
         |---|---|---|
+        | a table of pairs | | a `Table`: user, item, prediction, in the same order |
         | a user | an item | one number |
         | a user | a sequence | `[items]`: the user's rating of each |
         | a user | None | `[all items]`, in the order of `item_ids` |
         | a sequence | a sequence as long | `[pairs]`: the first user's rating of the first item, and so on |
         | a sequence | None | `[users, all items]` |
 
+        A table of pairs is a frame with the columns user and item (pandas, polars, Arrow, DuckDB, anything
+        that `Ratings.from_frame` takes), or a list of (user, item) tuples.
+
         Args:
-            who: a user (raw id, or a mapping of ratings), or a sequence of them.
+            who: a table of pairs, a user (raw id, or a history), or a sequence of them.
             items: an item (raw id or title), a sequence of them, or None for all.
+            cold: of a table: what to do with a pair whose user or item is unknown: "error" refuses it,
+                "empty" leaves its prediction empty, "fallback" predicts it by what is known
+                (`models/cold.py`).
             clip: keep within the scale of the training ratings.
+            interval: of a table: the share of such ratings that is to lie between two more columns, low and
+                high; from 0.01 to 0.99.
 
         Raises:
             DataError: sequences of different lengths, or one item for a sequence of users.
         """
-        one = isinstance(who, str | Mapping)
-        histories, users = self._histories([who] if isinstance(who, str | Mapping) else who)
+        if items is None and is_pairs(who):
+            return self._predict_table(read_pairs(who), cold, clip=clip, coverage=interval)
+        users = listed_users(who)
+        histories, rows = self.people.histories([who] if users is None else users)
         if items is None:
-            matrix = self.folder.model.predict_all(histories, users).astype(np.float64)
-            return self._clipped(matrix[0] if one else matrix, clip=clip)
-        positions = self.catalogue.positions([items] if isinstance(items, str) else items)
-        users = _paired(users, positions, one=one, single=isinstance(items, str))
-        ratings = self._clipped(self.folder.model.predict(histories, users, positions), clip=clip)
-        return float(ratings[0]) if isinstance(items, str) else ratings
+            matrix = self.trained.model.predict_all(histories, rows).astype(np.float64)
+            return self.clipped(matrix[0] if users is None else matrix, clip=clip)
+        positions = self.catalogue.positions([items] if is_id(items) else items)
+        rows = paired(rows, positions, one=users is None, single=is_id(items))
+        ratings = self.clipped(self.trained.model.predict(histories, rows, positions), clip=clip)
+        return float(ratings[0]) if is_id(items) else ratings
+
+    def _predict_table(self, pairs: Pairs, cold: str, *, clip: bool, coverage: float | None) -> Table:
+        made = predict_pairs_table(
+            self.people, pairs.users.tolist(), pairs.items.tolist(), cold=cold, clip=clip, coverage=coverage
+        )
+        return made.table
 
     def recommend(
         self,
-        who: User,
-        k: int = 10,
+        who: Any,
+        k: Any = 10,
         *,
+        by: Any = None,
+        liked: Any = None,
+        beta: Any = None,
+        offset: int = 0,
         include_seen: bool = False,
-        only: Sequence[str] | None = None,
-        exclude: Sequence[str] | None = None,
-        shrink: float = SHRINK,
-        cautious: float = 0.0,
-    ) -> list[Recommendation]:
+        only: Any = None,
+        exclude: Any = None,
+        where: str | None = None,
+        novelty: Any = 0.0,
+        diversity: Any = 0.0,
+        explore: Any = 0.0,
+        seed: int = 0,
+        shrink: Any = SHRINK,
+        cautious: Any = 0.0,
+    ) -> Any:
         """The k best items for a user that they have not rated, best first; fewer if there are no more.
 
-        An item that three people rated can't top the list on their word alone. With n the training ratings of
-        an item, r̂ the user's prediction for it (not clipped) and level = Σ n r̂ / Σ n over all items, what
-        they would give an ordinary one, the list is ranked by
+        A list needs two answers: will this person take the item up, and how much will they like it then. With
+        both parts of a model the list is ranked by
 
-            level + max(r̂ − level, 0) · n / (n + shrink) + min(r̂ − level, 0)
+            score = log max(s, floor) + β log P(liked)
 
-        so what a prediction promises counts by the item's support, and what it warns of counts in full.
-        Equal scores keep the order of `item_ids`.
+        with the interaction model's score s and P(liked) from the rating model's predictive distribution. By
+        rating alone (`by="rating"`, or a model without the other part), an item that three people rated can't
+        top the list on their word: what a prediction promises beyond the person's level counts by the item's
+        support (`inference/ranking.py`). Equal scores keep the order of `item_ids`.
 
         Args:
-            who: raw id of a user, or a mapping of ratings.
+            who: a user: a raw id, or a history; or a sequence of these, each of whom gets a list.
             k: the most items to return.
+            by: "both", "rating" or "interaction"; None: both where the model has both.
+            liked: the lowest rating that counts as liked; None: what the model was trained with.
+            beta: β, 0 or more; None: what validation chose.
+            offset: items to pass over at the head of the list.
             include_seen: also items that the user has rated.
             only: choose among these items alone (ids or titles).
             exclude: leave these out (ids or titles).
-            shrink: ratings at which half of an item's advantage counts; 0 ranks by the plain prediction.
-            cautious: deviations of the prediction itself (not of the ratings around it) to take off before
-                ranking, at least 0: the less is known of the person as to an item, the lower it comes.
+            where: a condition on what is known of the items, such as "genre = 'Drama' and year >= 1990": item,
+                title, ratings (how many in training), and the further columns of the titles table.
+            novelty: pass over the most popular items: those with this share of all ratings, 0 to below 1.
+            diversity: from 0 to 1: choose items unlike each other (maximal marginal relevance on the items'
+                vectors) among the best 5 k; it costs accuracy.
+            explore: from 0 to 1: the chance of each place to have a cold item (fewer than 5 ratings) instead.
+            seed: of the draws of `explore`.
+            shrink: by rating: ratings at which half of an item's advantage counts.
+            cautious: by rating: deviations of the prediction itself to take off before ranking, at least 0.
+
+        Returns:
+            A `RecommendationList`; for a sequence of users `RecommendationLists`, one each.
 
         Raises:
-            ConfigError: k below 1, a negative shrink or a negative caution.
-            ModelError: cautious, of a kind of model that does not know how sure it is.
+            ConfigError: a value out of range.
+            DataError: a condition that can't be evaluated.
+            ModelError: something that this kind of model can't do.
         """
         check_list(k, shrink)
-        histories, users = self._histories([who])
-        predictions = self.folder.model.predict_all(histories, users)
-        trusted = predictions if cautious == 0 else predictions - self._doubts(histories, users, cautious)
-        candidates = self._candidates(only, exclude)
-        if not include_seen:
-            user = int(users[0])
-            candidates[histories.items[histories.indptr[user] : histories.indptr[user + 1]]] = False
-        scores = supported_scores(torch.from_numpy(trusted), self.folder.item_counts, shrink)[0].numpy()
-        ratings = self._clipped(predictions[0].astype(np.float64), clip=True)
-        return [
-            Recommendation(
-                item=self.item_ids[at],
-                title=self.catalogue.title(at),
-                rating=float(ratings[at]),
-                score=float(scores[at]),
-                support=int(self.folder.item_counts[at]),
-            )
-            for at in best(scores.astype(np.float64), candidates, k).tolist()
-        ]
+        listing = listing_of(self.trained, by=by, liked=liked, beta=beta, shrink=shrink, cautious=cautious)
+        candidates = candidates_of(
+            self.trained, self.catalogue, only=only, exclude=exclude, where=where, novelty=novelty
+        )
+        wish = Wish(
+            k,
+            offset,
+            include_seen,
+            check_share("diversity", diversity),
+            check_share("explore", explore),
+            seed,
+        )
+        users = listed_users(who)
+        histories, rows = self.people.histories([who] if users is None else users)
+        lists = list_of_each(listing, self.catalogue, histories, rows, candidates, wish)
+        if users is None:
+            return lists[0]
+        names = [id_text(user) if is_id(user) else str(place) for place, user in enumerate(users)]
+        return RecommendationLists(names, lists)
 
-    def explain(self, who: User, item: str) -> Explanation:
-        """Why the prediction for an item is what it is: its level, and what each of the user's ratings adds.
+    def evaluate(self, test: object, *, cold: str = "empty", seed: int = 0) -> Evaluation:
+        """Measure the errors on held-out ratings, as `refeed evaluate` does.
 
         Args:
-            who: raw id of a user, or a mapping of ratings.
+            test: `Ratings`, or a table of them.
+            cold: what to do with ratings whose user or item is unknown: "empty" leaves them out and counts
+                them, "fallback" predicts them by what is known, as published protocols do, "error" refuses.
+            seed: of the bootstrap.
+
+        Raises:
+            DataError: there is nothing to evaluate on.
+        """
+        ratings = test if isinstance(test, Ratings) else Ratings.from_frame(test)
+        return evaluate(
+            self.trained.model, self.histories, ratings, scale=self.trained.scale, cold=cold, seed=seed
+        )
+
+    def save(self, path: Path | str) -> None:
+        """Write a model folder, atomically; `load` reads it back.
+
+        Raises:
+            ModelError: it exists already.
+        """
+        self.trained.save(path)
+
+    def explain(self, who: Any, item: Any) -> Explanation:
+        """Why a prediction is what it is, and why an item is in a list: sums of parts, exactly.
+
+        The predicted rating is the item's level and what each of the user's ratings adds; the interaction
+        score is what everybody gets and what each of the user's items adds.
+
+        Args:
+            who: raw id of a user, or a history.
             item: raw id or title.
 
         Raises:
-            ModelError: predictions of this kind of model are no sums.
+            ModelError: neither of the model's predictions is a sum.
         """
-        model = self.folder.model
-        if not isinstance(model, Explaining):
-            beside = " that is blended with a network" if self.folder.config.network else ""
-            raise ModelError(
-                f"a prediction of a model of kind {self.folder.config.model.kind}{beside} is no sum of "
-                "parts; train one of kind ridge alone (the default recipe) for explanations"
-            )
-        histories, users = self._histories([who])
+        histories, users = self.people.histories([who])
         (position,) = self.catalogue.positions([item])
-        level, adds = model.explain(histories, int(users[0]), int(position))
-        _, items, values = histories.rows(users)
-        parts = [
-            Part(self.item_ids[at], self.catalogue.title(at), float(value), float(added))
-            for at, value, added in zip(items.tolist(), values, adds, strict=True)
-        ]
-        return Explanation.of(self.item_ids[int(position)], self.catalogue.title(int(position)), level, parts)
+        return explanation_of(self.trained, self.catalogue, histories, int(users[0]), int(position))
 
     def intervals(
-        self, who: User | Sequence[User], items: str | Sequence[str], coverage: float, *, clip: bool = True
+        self, who: User | Sequence[User], items: Any, coverage: float, *, clip: bool = True
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Where a share of such ratings lies: the lower and the upper ends, `[pairs]` each.
 
@@ -277,22 +285,14 @@ class Recommender:
             DataError: sequences of different lengths.
             ModelError: this kind of model does not know how sure it is.
         """
-        model = self._uncertain()
-        histories, users = self._histories([who] if isinstance(who, str | Mapping) else who)
-        positions = self.catalogue.positions([items] if isinstance(items, str) else items)
-        users = _paired(users, positions, one=isinstance(who, str | Mapping))
+        model = uncertain_part(self.trained)
+        several = listed_users(who)
+        histories, users = self.people.histories([who] if several is None else several)
+        positions = self.catalogue.positions([items] if is_id(items) else items)
+        users = paired(users, positions, one=several is None)
         predictions = model.predict(histories, users, positions)
         low, high = interval(model, predictions, model.predictive_std(histories, users, positions), coverage)
-        return self._clipped(low, clip=clip), self._clipped(high, clip=clip)
-
-    def _uncertain(self) -> Uncertain:
-        model = self.folder.model
-        if not (isinstance(model, Uncertain) and bool(model.quantiles.any())):
-            raise ModelError(
-                f"a model of kind {self.folder.config.model.kind} does not know how sure it is; train one of "
-                "kind ridge (the default recipe) for intervals"
-            )
-        return model
+        return self.clipped(low, clip=clip), self.clipped(high, clip=clip)
 
     def similar_items(self, item: str, k: int = 10, *, shrink: float = SHRINK) -> list[SimilarItem]:
         """The k items most like one, best first; the item itself is left out.
@@ -311,139 +311,26 @@ class Recommender:
             ConfigError: k below 1 or a negative shrink.
         """
         check_list(k, shrink)
-        vectors = self.folder.model.item_vectors()
+        vectors = self.trained.model.item_vectors()
         if vectors is None:
             raise ModelError(
-                f"this {self.folder.config.model.kind} model (axis {self.folder.model.axis!r}) has no "
+                f"this {self.trained.config.model.kind} model (axis {self.trained.model.axis!r}) has no "
                 "vectors of its items, so it can't say which are similar; train a user-based autoencoder"
             )
         position = int(self.catalogue.positions([item])[0])
         similarities = cosines(vectors, position)
-        scores = shrunk(similarities, self.folder.item_counts, shrink)
+        scores = shrunk(similarities, self.trained.items.counts, shrink)
         return [
             SimilarItem(
                 item=self.item_ids[at],
                 title=self.catalogue.title(at),
                 similarity=float(similarities[at]),
                 score=float(scores[at]),
-                support=int(self.folder.item_counts[at]),
+                support=int(self.trained.items.counts[at]),
             )
             for at in best(scores, np.arange(len(scores)) != position, k).tolist()
         ]
 
-    def _doubts(
-        self, histories: Ratings, users: Int64[np.ndarray, " one"], cautious: float
-    ) -> NDArray[np.float32]:
-        """So many deviations of one user's predictions; σ is that of the errors' middle two thirds."""
-        if not 0 <= cautious < float("inf"):
-            raise ConfigError(f"cautious = {cautious}: give a number of deviations, 0 or more")
-        model = self._uncertain()
-        everything = np.arange(len(self.item_ids))
-        predictive_std = model.predictive_std(histories, np.repeat(users, len(everything)), everything)
-        low, high = np.interp([0.16, 0.84], LEVELS, model.quantiles.cpu().numpy())
-        doubts: NDArray[np.float32] = (
-            cautious * (high - low) / 2 * np.sqrt(np.square(predictive_std) - 1).clip(min=0)
-        ).astype(np.float32)
-        return doubts
-
-    def _clipped(self, ratings: NDArray[np.float64], *, clip: bool) -> NDArray[np.float64]:
-        return np.clip(ratings, *self.folder.scale) if clip else ratings
-
-    def _candidates(
-        self, only: Sequence[str] | None, exclude: Sequence[str] | None
-    ) -> Bool[np.ndarray, " items"]:
-        candidates = np.full(len(self.item_ids), only is None)
-        if only is not None:
-            candidates[self.catalogue.positions([only] if isinstance(only, str) else only)] = True
-        if exclude is not None:
-            candidates[self.catalogue.positions([exclude] if isinstance(exclude, str) else exclude)] = False
-        return candidates
-
-    def _histories(self, who: Sequence[User]) -> tuple[Ratings, Int64[np.ndarray, " users"]]:
-        """Ratings in which the users are, and where in them."""
-        if all(isinstance(user, str) for user in who):
-            return self.histories, self.known_users([user for user in who if isinstance(user, str)])
-        if not self.folder.model.folds_in:
-            by_item = self.folder.model.axis == "item"
-            why = 'is item-based (axis = "item")' if by_item else "has factors of its own for every user"
-            raise UnknownIdError(
-                f"this {self.folder.config.model.kind} model {why}: it knows the users of its training "
-                "ratings only, by their raw ids; for people given by their ratings train a user-based "
-                "autoencoder"
-            )
-        known = iter(self._known_rows([user for user in who if isinstance(user, str)]))
-        rows = [next(known) if isinstance(user, str) else self._row(user) for user in who]
-        return self._gathered(rows), np.arange(len(who))
-
-    def _known_rows(self, ids: Sequence[str]) -> list[_Row]:
-        if not ids:
-            return []
-        indptr, items, values = self.histories.rows(self.known_users(ids))
-        cuts = indptr[1:-1]
-        return list(zip(np.split(items.astype(np.int64), cuts), np.split(values, cuts), strict=True))
-
-    def _gathered(self, rows: Sequence[_Row]) -> Ratings:
-        return Ratings.from_arrays(
-            np.repeat(np.arange(len(rows)), np.array([len(items) for items, _ in rows], dtype=np.int64)),
-            np.concatenate([np.empty(0, dtype=np.int64), *(items for items, _ in rows)]),
-            np.concatenate([np.empty(0, dtype=np.float32), *(values for _, values in rows)]),
-            user_ids=Ids(str(at) for at in range(len(rows))),
-            item_ids=self.item_ids,
-        )
-
-    def _row(self, ratings: _ByHand) -> _Row:
-        items = self.catalogue.positions(ratings)
-        by_item: dict[int, str] = {}
-        for item, name in zip(items.tolist(), ratings, strict=True):
-            if item in by_item:
-                raise DataError(f"{by_item[item]!r} and {name!r} are the same item; rate it once")
-            by_item[item] = name
-        low, high = self.folder.scale
-        values = [_checked(name, rating, low, high) for name, rating in ratings.items()]
-        return items, np.array(values, dtype=np.float32)
-
-
-def _paired(
-    users: Int64[np.ndarray, " users"],
-    items: Int64[np.ndarray, " items"],
-    *,
-    one: bool,
-    single: bool = False,
-) -> Int64[np.ndarray, " items"]:
-    """A user for each item: the only one for all, or as many as there are items."""
-    if one:
-        return np.repeat(users, len(items))
-    if single or len(users) != len(items):
-        raise DataError(
-            f"{len(users)} users and {len(items)} items: a sequence of users needs as many items, "
-            "for it is read as pairs"
-        )
-    return users
-
-
-def _unknown_users(unknown: list[str], known: Ids) -> str:
-    named = ", ".join(map(repr, unknown[:20])) + (", …" if len(unknown) > 20 else "")
-    close = known.close_matches(unknown[0])
-    hint = f"close to {unknown[0]!r}: {', '.join(map(repr, close))}; " if close else ""
-    return (
-        f"unknown user{'s' if len(unknown) > 1 else ''} {named}: not among the {len(known)} users of the "
-        f"training ratings; {hint}for somebody new give their ratings"
-    )
-
-
-def _checked(name: str, rating: object, low: float, high: float) -> np.float32:
-    try:
-        value = float(rating)  # type: ignore[arg-type]  # whatever it is
-    except (TypeError, ValueError):
-        value = float("nan")
-    with np.errstate(over="ignore"):
-        # The scale is that of float32 ratings, so 0.1 must be rounded as they were before it is compared.
-        single = np.float32(value)
-    if not np.isfinite(value):
-        raise DataError(f"the rating {rating!r} for {name!r} is no finite number")
-    if not low <= single <= high:
-        raise DataError(
-            f"the rating {rating!r} for {name!r} is off the scale of the training ratings, "
-            f"{low:g} to {high:g}"
-        )
-    return single
+    def clipped(self, ratings: NDArray[np.float64], *, clip: bool) -> NDArray[np.float64]:
+        """Ratings within the scale of the training ratings, if `clip`."""
+        return np.clip(ratings, *self.trained.scale) if clip else ratings

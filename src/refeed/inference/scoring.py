@@ -13,21 +13,21 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import torch
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Bool, Float32, Int32, Int64
 from torch import Tensor
 
 from refeed.files import atomic_file
-from refeed.inference.ranking import SHRINK, best_of_each, check_list, supported_scores
+from refeed.inference.block_ranking import best_of_each
+from refeed.inference.filters import candidates_of
+from refeed.inference.listing import Listing, listing_of
+from refeed.inference.making import hide_seen, users_at_once
+from refeed.inference.ranking import SHRINK, check_list
 from refeed.inference.recommender import Recommender
-from refeed.inference.tables import writer
-from refeed.models.interface import predict_blocks
 from refeed.ratings.store import Ratings
+from refeed.table import writer
 
-__all__ = ["Lists", "Scored", "best_lists", "hide_seen", "rank", "score", "users_at_once"]
+__all__ = ["Lists", "Scored", "best_lists", "rank", "score"]
 
-_BLOCK = 7 << 20
-"""Predictions at a time. In float32 a bit less than 32 MB: for more than that glibc asks for fresh
-pages every time, and touching those takes as long as the ranking."""
 _MEMORY = "512MB"  # for DuckDB
 
 
@@ -40,13 +40,15 @@ class Lists:
         ranks: from 1.
         items: positions of the items.
         predictions: the predicted ratings, within the scale of the training ratings.
-        scores: what the lists are ranked by: the predictions, shrunk by support.
+        liked: P(liked); NaN where the model doesn't say.
+        scores: what the lists are ranked by.
     """
 
     users: Int32[np.ndarray, " lines"]
     ranks: Int32[np.ndarray, " lines"]
     items: Int32[np.ndarray, " lines"]
     predictions: Float32[np.ndarray, " lines"]
+    liked: Float32[np.ndarray, " lines"]
     scores: Float32[np.ndarray, " lines"]
 
 
@@ -72,11 +74,6 @@ class Scored:
         return f"{line}; {self.short:,} of them get fewer than asked for, as no more items are left to them"
 
 
-def users_at_once(n_items: int) -> int:
-    """How many users make a block: enough to keep the matrix products busy, few enough to stay small."""
-    return max(1, min(1024, _BLOCK // max(n_items, 1)))
-
-
 def score(
     recommender: Recommender,
     out: Path,
@@ -84,6 +81,11 @@ def score(
     users: Sequence[str] | None = None,
     k: int = 100,
     include_seen: bool = False,
+    by: str | None = None,
+    liked: float | None = None,
+    beta: float | None = None,
+    where: str | None = None,
+    novelty: float = 0.0,
     shrink: float = SHRINK,
 ) -> Scored:
     """Write every user's best items: user, rank (from 1), item, title (if known), prediction, score.
@@ -99,19 +101,27 @@ def score(
         users: raw ids, in the order to write, each once; None: all users of the training ratings.
         k: the most items for each user.
         include_seen: also items that the user has rated.
-        shrink: ratings at which half of an item's advantage counts; 0 ranks by the plain prediction.
+        by: see `Recommender.recommend`, as all that follow.
+        liked: likewise.
+        beta: likewise.
+        where: likewise.
+        novelty: likewise.
+        shrink: by rating: ratings at which half of an item's advantage counts; 0 ranks by the prediction.
 
     Raises:
-        DataError: another suffix.
-        ConfigError: k below 1 or a negative shrink.
+        DataError: another suffix, or a condition that can't be evaluated.
+        ConfigError: k below 1 or another value out of range.
         UnknownIdError: users that the model doesn't know, with close matches; the histories of the training
             users have been removed from the model.
     """
     options = writer(out)
     check_list(k, shrink)
     histories = recommender.histories
-    positions = np.arange(histories.n_users) if users is None else recommender.known_users(users)
-    lists = best_lists(recommender, positions, k, include_seen=include_seen, shrink=shrink)
+    positions = np.arange(histories.n_users) if users is None else recommender.people.positions(users)
+    trained = recommender.trained
+    listing = listing_of(trained, by=by, liked=liked, beta=beta, shrink=shrink)
+    candidates = candidates_of(trained, recommender.catalogue, where=where, novelty=novelty)
+    lists = best_lists(listing, histories, positions, k, include_seen=include_seen, candidates=candidates)
     lines, full = 0, 0
     with atomic_file(out) as beside, _scratch(out.parent) as db:
         for block in lists:
@@ -120,7 +130,8 @@ def score(
         _insert_ids(db, recommender)
         db.execute(
             _COPY.format(
-                title="" if recommender.folder.titles is None else "named.title AS title,",
+                title="" if recommender.trained.items.titles is None else "named.title AS title,",
+                liked="" if listing.liking is None else "p_liked,",
                 path=str(beside).replace("'", "''"),
                 options=options,
             )
@@ -129,62 +140,56 @@ def score(
 
 
 def best_lists(
-    recommender: Recommender,
+    listing: Listing,
+    histories: Ratings,
     users: Int64[np.ndarray, " users"],
     k: int,
     *,
     include_seen: bool = False,
-    shrink: float = SHRINK,
+    candidates: Bool[np.ndarray, " items"] | None = None,
 ) -> Iterator[Lists]:
-    """The lists of users, by their positions in `recommender.histories`, a block of users at a time."""
-    folder, histories = recommender.folder, recommender.histories
+    """The lists of users, by their positions in `histories`, a block of users at a time."""
     size = users_at_once(histories.n_items)
-    blocks = predict_blocks(folder.model, histories, users, size)
-    for at, predictions in enumerate(blocks):
-        some = users[at * size : at * size + len(predictions)]
-        scores = supported_scores(predictions, folder.item_counts, shrink)
+    barred = None if candidates is None or candidates.all() else torch.from_numpy(~candidates)
+    for at, scores in enumerate(listing.score_blocks(histories, users, size)):
+        some = users[at * size : at * size + len(scores)]
+        if barred is not None:
+            scores[:, barred] = -torch.inf
         if not include_seen:
             hide_seen(scores, histories, some)
-        yield rank(predictions, scores, some, k, folder.scale)
+        yield rank(listing, histories, scores, some, k)
 
 
 def rank(
-    predictions: Float32[Tensor, "users items"],
+    listing: Listing,
+    histories: Ratings,
     scores: Float32[Tensor, "users items"],
     users: Int64[np.ndarray, " users"],
     k: int,
-    scale: tuple[float, float],
 ) -> Lists:
     """The lists of a block of users.
 
     Args:
-        predictions: of all items, not clipped.
+        listing: how they are ranked.
+        histories: what is known of the users.
         scores: to rank by, −∞ for what must not be listed.
-        users: positions of the users, for the result.
+        users: positions of the users.
         k: the most items for each user.
-        scale: the lowest and the highest rating.
     """
     items = best_of_each(scores, k)
     best = scores.gather(1, items)
     listed = best > -torch.inf
     owners, ranks = listed.nonzero(as_tuple=True)
-    ratings = predictions.gather(1, items)[listed].clamp(*scale)
+    who, what = users[owners.cpu().numpy()], items[listed].cpu().numpy()
+    details = listing.details(histories, who, what)
     return Lists(
-        users=users.astype(np.int32)[owners.cpu().numpy()],
+        users=who.astype(np.int32),
         ranks=ranks.to(torch.int32).add(1).cpu().numpy(),
-        items=items[listed].to(torch.int32).cpu().numpy(),
-        predictions=ratings.cpu().numpy(),
+        items=what.astype(np.int32),
+        predictions=details.ratings.astype(np.float32),
+        liked=details.liked.astype(np.float32),
         scores=best[listed].cpu().numpy(),
     )
-
-
-def hide_seen(
-    scores: Float32[Tensor, "users items"], histories: Ratings, users: Int64[np.ndarray, " users"]
-) -> None:
-    """Set the scores of what the users have rated to −∞."""
-    indptr, items, _ = histories.rows(users)
-    places = np.repeat(np.arange(len(users)) * histories.n_items, np.diff(indptr)) + items
-    scores.view(-1).index_fill_(0, torch.from_numpy(places).to(scores.device), -torch.inf)
 
 
 # ------------------------------------------------------------------ the table
@@ -193,7 +198,7 @@ def hide_seen(
 _COPY = """
     COPY (
         SELECT (SELECT list(id ORDER BY position) FROM users)["user" + 1] AS "user", rank,
-            named.id AS item, {title} prediction, score
+            named.id AS item, {title} prediction, {liked} score
         FROM (
             SELECT *, (SELECT list({{id: id, title: title}} ORDER BY position) FROM items)[item + 1] AS named
             FROM lines
@@ -211,7 +216,8 @@ def _scratch(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     ):
         db.execute(f"SET memory_limit = '{_MEMORY}'")
         db.execute(
-            'CREATE TABLE lines ("user" INTEGER, rank INTEGER, item INTEGER, prediction FLOAT, score FLOAT)'
+            'CREATE TABLE lines ("user" INTEGER, rank INTEGER, item INTEGER, prediction FLOAT, '
+            "p_liked FLOAT, score FLOAT)"
         )
         yield db
 
@@ -222,13 +228,21 @@ def _insert(db: duckdb.DuckDBPyConnection, block: Lists) -> None:
         "rank": block.ranks,
         "item": block.items,
         "prediction": block.predictions,
+        "p_liked": block.liked,
         "score": block.scores,
     }
-    db.execute("INSERT INTO lines FROM rows")
+    db.execute(
+        "INSERT INTO lines SELECT * REPLACE (CASE WHEN NOT isnan(prediction) THEN prediction END "
+        "AS prediction, CASE WHEN NOT isnan(p_liked) THEN p_liked END AS p_liked) FROM rows"
+    )
 
 
 def _insert_ids(db: duckdb.DuckDBPyConnection, recommender: Recommender) -> None:
-    known, listed, titles = recommender.histories.user_ids, recommender.item_ids, recommender.folder.titles
+    known, listed, titles = (
+        recommender.histories.user_ids,
+        recommender.item_ids,
+        recommender.trained.items.titles,
+    )
     named = np.empty(len(listed), dtype=np.object_)
     named[:] = [title or None for title in titles or [""] * len(listed)]
     user_rows = {"position": np.arange(len(known)), "id": known.as_array()}  # noqa: F841

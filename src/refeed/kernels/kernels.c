@@ -5,6 +5,7 @@
    summed by one thread in the order of its pairs, so the numbers don't depend on the threads. */
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define AHEAD 4 /* pairs: how far rows are fetched into the cache before they are used */
@@ -44,6 +45,7 @@ typedef double doubles __attribute__((vector_size(64)));
 #define VECTOR floats
 #define NAME(x) x##_float32
 #define SQRT __builtin_sqrtf
+#include "gram.h"
 #include "rows.h"
 #include "updates.h"
 #undef REAL
@@ -54,6 +56,7 @@ typedef double doubles __attribute__((vector_size(64)));
 #define VECTOR doubles
 #define NAME(x) x##_float64
 #define SQRT __builtin_sqrt
+#include "gram.h"
 #include "rows.h"
 #include "updates.h"
 
@@ -94,6 +97,29 @@ typedef double doubles __attribute__((vector_size(64)));
     }
 EXPORT(float32, float)
 EXPORT(float64, double)
+
+/* Products of sparse matrices (gram.h). */
+#define SPARSE(type, real)                                                                                         \
+    LOOPS(sparse_sums, type)                                                                                       \
+    void refeed_sparse_sums_##type(int64_t n, int64_t width, int64_t first, int upper, const int32_t *bounds,      \
+                                   const int32_t *rows, const int32_t *order, const real *values,                  \
+                                   const int64_t *table_bounds, const int32_t *columns, const real *table,         \
+                                   real *out, parallel start, int threads) {                                       \
+        const sparse_task_##type t = {width,  first,   upper,        bounds, rows, order,                          \
+                                      values, columns, table_bounds, table,  out};                                 \
+        run(BEST(sparse_sums, type), &t, n, start, threads);                                                       \
+    }                                                                                                              \
+    /* The k nearest items of the items first to first + n; grams 0. Or, of given neighbours, their matrices. */   \
+    void refeed_local_##type(int64_t n, int64_t n_items, int64_t first, int64_t k, const int32_t *bounds,          \
+                             const int32_t *items, const int32_t *item_bounds, const int32_t *users,               \
+                             const int32_t *order, const real *values, const real *lengths, int32_t *neighbours,   \
+                             real *cosines, real *grams, parallel start, int threads) {                            \
+        const local_task_##type t = {n_items, first, n,      k,       bounds,     items,   item_bounds,            \
+                                     users,   order, values, lengths, neighbours, cosines, grams};                 \
+        run(grams ? grams_of_##type : neighbours_of_##type, &t, (n + BUNDLE - 1) / BUNDLE, start, threads);        \
+    }
+SPARSE(float32, float)
+SPARSE(float64, double)
 
 /* Optimizer steps: the loops over the rows that a call is about, each fetching a row ahead. */
 #define UPDATE(name, type, real)                                                                               \

@@ -76,13 +76,13 @@ class Biases:
             items: item positions.
             values: ratings.
         """
-        level = self.items + self.mean
         sums = np.zeros(len(indptr) - 1)
         for first, last in _blocks(indptr):
             begin, end = indptr[first], indptr[last]
-            sums[first:last] = _sums(
-                values[begin:end] - level[items[begin:end]], indptr[first : last + 1] - begin
-            )
+            # Looked up before the mean is added: a call costs what the histories cost, not the items.
+            level = self.items[items[begin:end]]
+            level += self.mean
+            sums[first:last] = _sums(values[begin:end] - level, indptr[first : last + 1] - begin)
         return _divided(sums, np.diff(indptr) + self.user_damping)
 
     def predict(

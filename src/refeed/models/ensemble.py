@@ -91,6 +91,16 @@ class RidgeEnsemble(Ensemble):
         )
         return mean
 
+    def predictive_std_all(
+        self, histories: Ratings, users: Int64[np.ndarray, " users"]
+    ) -> Float32[np.ndarray, "users items"]:
+        """The mean of the members' predictive_std, of all items."""
+        first, *others = self.ridges()
+        total = first.predictive_std_all(histories, users)
+        for other in others:
+            total += other.predictive_std_all(histories, users)
+        return total / np.float32(len(self.members))
+
     def explain(
         self, histories: Ratings, user: int, item: int
     ) -> tuple[float, Float64[np.ndarray, " ratings"]]:

@@ -9,17 +9,14 @@ symmetric.
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
-from refeed.errors import ConfigError
 from refeed.models.interface import Model
+from refeed.models.quantiles import LEVELS, interval_ends, quantiles
 from refeed.ratings.store import Ratings
 
 __all__ = ["LEVELS", "Uncertain", "interval", "quantiles"]
-
-LEVELS: Float64[np.ndarray, " levels"] = np.arange(1, 200) / 200
-"""0.005 to 0.995: probabilities of lying below the quantile."""
 
 
 @runtime_checkable
@@ -38,13 +35,11 @@ class Uncertain(Model, Protocol):
         """√(1 + xᵀA⁻¹x) of each pair: 1 for somebody of whom everything is known."""
         ...
 
-
-def quantiles(
-    errors: Float64[np.ndarray, " ratings"], predictive_std: Float64[np.ndarray, " ratings"]
-) -> Float64[np.ndarray, " levels"]:
-    """The quantiles of errors in units of their spread, at `LEVELS`."""
-    found: Float64[np.ndarray, " levels"] = np.quantile(errors / predictive_std, LEVELS)
-    return found
+    def predictive_std_all(
+        self, histories: Ratings, users: Int64[np.ndarray, " users"]
+    ) -> Float32[np.ndarray, "users items"]:
+        """The same of all items for each of the users."""
+        ...
 
 
 def interval(
@@ -64,7 +59,5 @@ def interval(
     Raises:
         ConfigError: another coverage.
     """
-    if not 0.01 <= coverage <= 0.99:
-        raise ConfigError(f"interval = {coverage}: give the share of ratings to be within, from 0.01 to 0.99")
-    ends = np.interp([(1 - coverage) / 2, (1 + coverage) / 2], LEVELS, model.quantiles.cpu().numpy())
-    return predictions + ends[0] * predictive_std, predictions + ends[1] * predictive_std
+    low, high = interval_ends(model.quantiles.cpu().numpy(), coverage)
+    return predictions + low * predictive_std, predictions + high * predictive_std

@@ -26,12 +26,12 @@ from refeed.errors import TrainingDivergedError, UserError
 from refeed.evaluation.evaluate import evaluate
 from refeed.evaluation.metrics import UserErrors
 from refeed.files import atomic_file
-from refeed.model_folder import ModelFolder
 from refeed.paper.trial import Result, read_result, write_result
+from refeed.progress import Reporter, reporting
 from refeed.ratings.pairs import align_to
 from refeed.ratings.store import Ratings
+from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
-from refeed.training.progress import Reporter, reporting
 
 __all__ = ["main"]
 
@@ -139,7 +139,7 @@ def _measured(
     }
     if diverged is not None:
         return Result(**facts)
-    model = ModelFolder.load(run).model
+    model = TrainedModel.load(run).model
     measured = evaluate(model, train, test, scale=train.scale, resamples=1)
     users = np.unique(align_to(test, train).users)
     by_id = np.array(sorted(users.tolist(), key=lambda user: train.user_ids[user]), dtype=np.int64)

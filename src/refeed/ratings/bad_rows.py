@@ -1,14 +1,18 @@
 """Rows that are no ratings: how they are told from good ones, shown, and kept for the user."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import duckdb
 
 from refeed.errors import DataError
 from refeed.files import atomic_file
+from refeed.ratings.columns import is_number
 
-__all__ = ["checked", "refuse", "write_bad"]
+__all__ = ["NOT_RATED", "checked", "is_missing", "refuse", "write_bad"]
+
+NOT_RATED = "it is not rated"
+"""The cause of rows that --missing leaves out; they are not bad."""
 
 _SHOWN = 20
 _LARGEST_FLOAT32 = 3.4028234663852886e38
@@ -23,13 +27,17 @@ _NO_TIME = "there is no time (--columns timestamp=none reads none)"
 _BEFORE_MILLISECONDS, _BEFORE_NONSENSE = 10**11, 10**14
 
 
-def checked(raw: str, *, numbers: Collection[str] = ()) -> str:
+def checked(
+    raw: str, *, numbers: Collection[str] = (), missing: Sequence[str] = (), counts: bool = False
+) -> str:
     """A query that says of each raw row what is wrong with it.
 
     Args:
         raw: a table, or a query in brackets, with line BIGINT and "user", item, rating, time, problem
             VARCHAR; time is null throughout if there are none; problem is why a row has no fields, or null.
         numbers: which of rating and time have a numeric type instead; a null is a missing one.
+        missing: ratings that mean "not rated"; numbers are compared as numbers. Their cause is `NOT_RATED`.
+        counts: the ratings are counts, which are positive.
 
     Returns:
         A query with line, "user", item, rating DOUBLE, time BIGINT in Unix seconds, cause and value (what is
@@ -37,6 +45,7 @@ def checked(raw: str, *, numbers: Collection[str] = ()) -> str:
         them). The session's time zone must be UTC.
     """
     rating, time = ("rating" in numbers), ("time" in numbers)
+    what = "count" if counts else "rating"
     # A column of Python's that is all None has no type of its own.
     return f"""
         WITH typed AS (
@@ -54,10 +63,12 @@ def checked(raw: str, *, numbers: Collection[str] = ()) -> str:
                 WHEN problem IS NOT NULL THEN problem
                 WHEN "user" IS NULL OR trim("user") = '' THEN 'there is no user id'
                 WHEN item IS NULL OR trim(item) = '' THEN 'there is no item id'
-                WHEN rating_given IS NULL OR {_empty("rating_given", typed=rating)} THEN 'there is no rating'
-                WHEN rating IS NULL THEN 'the rating is no number'
-                WHEN NOT isfinite(rating) THEN 'the rating is not finite'
-                WHEN abs(rating) > {_LARGEST_FLOAT32} THEN 'the rating is beyond the range of float32'
+                {_not_rated(missing)}
+                WHEN rating_given IS NULL OR {_empty("rating_given", typed=rating)} THEN 'there is no {what}'
+                WHEN rating IS NULL THEN 'the {what} is no number'
+                WHEN NOT isfinite(rating) THEN 'the {what} is not finite'
+                WHEN abs(rating) > {_LARGEST_FLOAT32} THEN 'the {what} is beyond the range of float32'
+                {"WHEN rating <= 0 THEN 'the count is not positive'" if counts else ""}
                 WHEN time_given IS NULL THEN {f"'{_NO_TIME}'" if time else "NULL"}
                 WHEN {_empty("time_given", typed=time)} THEN '{_NO_TIME}'
                 WHEN clock IS NULL AND calendar IS NULL THEN
@@ -72,7 +83,7 @@ def checked(raw: str, *, numbers: Collection[str] = ()) -> str:
                 WHEN abs(clock) > {_BEFORE_MILLISECONDS} THEN clock / 1000 ELSE clock
                 END) AS BIGINT) AS time,
             cause,
-            CASE WHEN starts_with(cause, 'the rating') THEN rating_given::VARCHAR
+            CASE WHEN starts_with(cause, 'the {what}') THEN rating_given::VARCHAR
                 WHEN starts_with(cause, 'the time') THEN time_given::VARCHAR ELSE '' END AS value,
             coalesce(abs(clock) > {_BEFORE_MILLISECONDS}, false) AS milliseconds
         FROM judged
@@ -84,6 +95,21 @@ def _number(field: str, *, typed: bool) -> str:
         return f"{field}::DOUBLE"
     # DuckDB reads "1_000" as a number; nobody's table means that.
     return f"CASE WHEN NOT contains({field}, '_') THEN TRY_CAST({field} AS DOUBLE) END"
+
+
+def _not_rated(missing: Sequence[str]) -> str:
+    if not missing:
+        return ""
+    texts = ", ".join("'" + value.strip().replace("'", "''") + "'" for value in missing)
+    numbers = [f"rating = '{float(value)}'::DOUBLE" for value in missing if is_number(value)]
+    same = " OR ".join([f"coalesce(trim(rating_given::VARCHAR), '') IN ({texts})", *numbers])
+    return f"WHEN {same} THEN '{NOT_RATED}'"
+
+
+def is_missing(cell: str, missing: Sequence[str]) -> bool:
+    """Whether a cell means "not rated", by the same rule."""
+    codes = [float(value) for value in missing if is_number(value)]
+    return cell.strip() in [value.strip() for value in missing] or (is_number(cell) and float(cell) in codes)
 
 
 def _empty(field: str, *, typed: bool) -> str:

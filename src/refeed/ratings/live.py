@@ -5,8 +5,9 @@ nothing here knows of the server.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from os import PathLike
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ import numpy as np
 from refeed.errors import DataError
 from refeed.ratings.build import Rows
 
-__all__ = ["is_live", "live_name", "live_rows"]
+__all__ = ["is_live", "live_name", "live_rows", "the_database"]
 
 _QUERY = "SELECT user_id, item, rating, at FROM ratings ORDER BY id"
 _BLOCK = 200_000
@@ -25,7 +26,7 @@ _MAGIC = b"SQLite format 3\x00"
 _Row = tuple[str, str, float, int]
 
 
-def is_live(source: str | Path) -> bool:
+def is_live(source: str | PathLike[str]) -> bool:
     """Whether a source is a database: a URL of PostgreSQL, or a file of SQLite."""
     if str(source).startswith(("postgresql:", "postgres:")):
         return True
@@ -34,6 +35,14 @@ def is_live(source: str | Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC
+
+
+def the_database(sources: str | PathLike[str] | Sequence[str | PathLike[str]]) -> str | Path | None:
+    """The database among sources, if it is the only one; else None."""
+    each = [sources] if isinstance(sources, str | PathLike) else list(sources)
+    if len(each) != 1 or not is_live(each[0]):
+        return None
+    return each[0] if isinstance(each[0], str) else Path(each[0])
 
 
 def live_name(source: str | Path) -> str:

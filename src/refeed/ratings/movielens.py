@@ -10,6 +10,7 @@ import duckdb
 
 from refeed.errors import DataError
 from refeed.ratings.build import Rows
+from refeed.ratings.parts import Parts
 from refeed.ratings.table import table_rows
 from refeed.ratings.titles import load_titles
 
@@ -56,8 +57,9 @@ def movielens_rows(db: duckdb.DuckDBPyConnection, path: Path, *, scratch: Path) 
         _unpack(path, [name for name in (ratings, titles) if name], scratch)
         ratings, titles = PurePosixPath(ratings).name, titles and PurePosixPath(titles).name
     try:
-        rows = table_rows(db, [folder / ratings])
-        named = load_titles(db, folder / titles) if titles else None
+        rows = table_rows(db, [Parts((folder / ratings,), many=False)], scratch)
+        columns = ("item", "title", "genres") if titles and titles.endswith(".dat") else None
+        named = load_titles(db, folder / titles, scratch, names=columns) if titles else None
     except DataError as error:
         # Nobody can look at what was unpacked.
         raise DataError(str(error).replace(str(folder), str(path))) from error
@@ -65,7 +67,7 @@ def movielens_rows(db: duckdb.DuckDBPyConnection, path: Path, *, scratch: Path) 
         "UPDATE read_files SET path = replace(path, $unpacked, $archive)",
         {"unpacked": str(folder), "archive": str(path)},
     )
-    return replace(rows, titles=named, format=label)
+    return replace(rows, titles=named, format=label, certain=True)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -80,7 +80,7 @@ def netflix_rows(db: duckdb.DuckDBPyConnection, path: Path, *, scratch: Path) ->
     titles = _titles(source, scratch)
     return Rows(
         rows="netflix_rows",
-        titles=load_titles(db, titles) if titles else None,
+        titles=load_titles(db, titles, scratch) if titles else None,
         bad="netflix_bad",
         read=reader.rows,
         format=_FORMATS[source.kind],

@@ -8,7 +8,7 @@ from jaxtyping import Float32, Int64
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 
-__all__ = ["Aligned", "align", "align_to"]
+__all__ = ["Aligned", "align", "align_all", "align_to"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +18,7 @@ class Aligned:
     Args:
         users: user positions of the warm pairs, in the order of the held-out ratings.
         items: item positions of the warm pairs.
+        rows: which of the held-out ratings they are, in the order of these.
         values: their ratings.
         times: their Unix seconds, or None.
         cold_pairs: held-out ratings left out because their user or item is unknown.
@@ -27,6 +28,7 @@ class Aligned:
 
     users: Int64[np.ndarray, " pairs"]
     items: Int64[np.ndarray, " pairs"]
+    rows: Int64[np.ndarray, " pairs"]
     values: Float32[np.ndarray, " pairs"]
     times: Int64[np.ndarray, " pairs"] | None
     cold_pairs: int
@@ -57,23 +59,41 @@ def align_to(held_out: Ratings, training: Ratings) -> Aligned:
 
     A user or item whose id is in the training tables, but without a rating, is as cold as an unknown one.
     """
+    return _aligned(held_out, *_known(held_out, training))
+
+
+def align_all(held_out: Ratings, training: Ratings) -> Aligned:
+    """As `align_to`, but all pairs stay, and are counted: an unknown user or item is at position −1."""
+    return _aligned(held_out, *_known(held_out, training), keep=True)
+
+
+def _known(
+    held_out: Ratings, training: Ratings
+) -> tuple[Int64[np.ndarray, " users"], Int64[np.ndarray, " items"]]:
+    """Where the users and items are that have a training rating; −1 for the others."""
     users = training.user_ids.positions(held_out.user_ids)
     items = training.item_ids.positions(held_out.item_ids)
     users[(users >= 0) & (training.user_counts[users] == 0)] = -1
     items[(items >= 0) & (training.item_counts[items] == 0)] = -1
-    return _aligned(held_out, users, items)
+    return users, items
 
 
 def _aligned(
-    held_out: Ratings, users: Int64[np.ndarray, " users"], items: Int64[np.ndarray, " items"]
+    held_out: Ratings,
+    users: Int64[np.ndarray, " users"],
+    items: Int64[np.ndarray, " items"],
+    *,
+    keep: bool = False,
 ) -> Aligned:
     of_user, of_item = users[held_out.users], items[held_out.items]
     warm = (of_user >= 0) & (of_item >= 0)
+    kept = np.flatnonzero(warm | keep)
     return Aligned(
-        users=of_user[warm],
-        items=of_item[warm],
-        values=held_out.values[warm],
-        times=None if held_out.times is None else held_out.times[warm],
+        users=of_user[kept],
+        items=of_item[kept],
+        rows=kept,
+        values=held_out.values[kept],
+        times=None if held_out.times is None else held_out.times[kept],
         cold_pairs=int(np.count_nonzero(~warm)),
         cold_users=int(np.count_nonzero((users < 0) & (held_out.user_counts > 0))),
         cold_items=int(np.count_nonzero((items < 0) & (held_out.item_counts > 0))),

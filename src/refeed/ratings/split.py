@@ -1,8 +1,8 @@
 """Splits of ratings into train, validation and test: by date, by each user's last ratings, or at random.
 
-Every split goes the same way. Some ratings are for training and some are held out; a fair, seeded coin sends
-each held-out rating to validation or to test; those whose user or item does not occur in training are removed
-(paper section 3.1) and counted.
+Every split of this file goes the same way (`split_users` is another: it holds out whole users). Some ratings
+are for training and some are held out; a fair, seeded coin sends each held-out rating to validation or to
+test; those whose user or item does not occur in training are removed (paper section 3.1) and counted.
 """
 
 from bisect import bisect_left
@@ -65,12 +65,20 @@ class Split:
         valid: held-out ratings for choosing settings and stopping; may be empty.
         test: held-out ratings for the last number.
         report: counts, times and warnings.
+        valid_given: of users held out whole, the ratings that the model may fold in; None in other splits.
+        test_given: likewise, of the users of the test.
     """
 
     train: Ratings
     valid: Ratings
     test: Ratings
     report: SplitReport
+    valid_given: Ratings | None = None
+    test_given: Ratings | None = None
+
+    def __iter__(self) -> Iterator[Ratings]:
+        """Train, valid, test: `train, valid, test = split`."""
+        return iter((self.train, self.valid, self.test))
 
 
 def split_by_date(
@@ -207,6 +215,8 @@ def split_random(ratings: Ratings, fraction: float = 0.1, *, valid: float = 0.5,
 def write_split(split: Split, out: Path) -> None:
     """Write the stores out/train, out/valid and out/test: all of them or nothing.
 
+    Where users are held out whole, out/valid-given and out/test-given hold what is given of them.
+
     Raises:
         StoreError: `out` exists already.
     """
@@ -215,8 +225,10 @@ def write_split(split: Split, out: Path) -> None:
         raise StoreError(refusal)
     try:
         with atomic_folder(out) as folder:
-            for name in ("train", "valid", "test"):
-                getattr(split, name).save(folder / name)
+            for name in ("train", "valid", "test", "valid_given", "test_given"):
+                part: Ratings | None = getattr(split, name)
+                if part is not None:
+                    part.save(folder / name.replace("_", "-"))
     except FileExistsError as error:
         raise StoreError(refusal) from error
 

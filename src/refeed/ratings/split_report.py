@@ -44,6 +44,8 @@ class SplitReport:
         cold_users: users with held-out ratings who are not in train.
         cold_items: items with held-out ratings that are not in train.
         left_out: ratings before the training window or after the test interval.
+        valid_given: of users held out whole, what the model may fold in; None in other splits.
+        test_given: likewise, of the users of the test.
         notes: what to know before trusting numbers on this split, a sentence each.
     """
 
@@ -57,18 +59,26 @@ class SplitReport:
     cold_items: int
     left_out: int
     notes: tuple[str, ...]
+    valid_given: Part | None = None
+    test_given: Part | None = None
 
     def __str__(self) -> str:
         """The report as lines of text."""
+        what = "are not in train" if self.test_given is None else "are too little known or not in train"
         removed = (
             f"  removed {self.cold_ratings:,} held-out ratings: {self.cold_users:,} users and "
-            f"{self.cold_items:,} items are not in train"
+            f"{self.cold_items:,} items {what}"
         )
         lines = [
             f"split {self.how}",
             f"  train {self.train}",
             f"  valid {self.valid}",
             f"  test  {self.test}",
+            *(
+                f"  {name} given {part}"
+                for name, part in (("valid", self.valid_given), ("test", self.test_given))
+                if part is not None
+            ),
             removed,
         ]
         if self.left_out:

@@ -1,12 +1,11 @@
-"""Tables of ratings: delimited text, JSON lines and Parquet, read into DuckDB.
+"""Tables of ratings, one after the other, read into DuckDB.
 
-DuckDB reads a spotless delimited file by itself. Whatever it stumbles over, one bad row even, and the file is
-read again record by record (`text.py`): DuckDB knows no line numbers once a line is blank or a field has a
-line break.
+DuckDB reads a spotless delimited file by itself, and Parquet where it lies: a view checks each row in the
+column's
+own type, and a spotless file is never copied. All else goes through Python, record by record.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -15,100 +14,243 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refeed.errors import DataError
-from refeed.ratings.bad_rows import checked
+from refeed.ratings.bad_rows import NOT_RATED, checked
 from refeed.ratings.build import Rows
-from refeed.ratings.columns import looks_like_header, resolve
-from refeed.ratings.parquet import damaged, view_parquet
-from refeed.ratings.text import (
-    Layout,
-    Record,
-    delimited_records,
-    duckdb_path,
-    json_names,
-    json_records,
-    open_text,
-    sample_delimiter,
-)
+from refeed.ratings.open_table import Table, damaged, open_table
+from refeed.ratings.options import ReadOptions
+from refeed.ratings.parts import Parts
+from refeed.ratings.source import EmptyFileError
+from refeed.ratings.store_meta import DataKind
+from refeed.ratings.text import Record
+from refeed.ratings.wide import open_wide
 
 __all__ = ["table_rows"]
 
 _TABLE = "read_rows"
 _CHUNK = 50_000
-_NAMES = {",": "comma-separated", "\t": "tab-separated", "::": "'::'-separated"}
-_JSON = (".jsonl", ".ndjson", ".json")
+_COLUMNS = {"user": "user", "item": "item", "rating": "rating", "count": "rating", "timestamp": "time"}
 
 
 def table_rows(
-    db: duckdb.DuckDBPyConnection, paths: Sequence[Path], mapping: Mapping[str, str | int] | None = None
+    db: duckdb.DuckDBPyConnection, sources: Sequence[Parts], scratch: Path, options: ReadOptions | None = None
 ) -> Rows:
     """Read tables of ratings, one after the other.
 
     Args:
         db: a connection of one's own, with the time zone UTC; gets the tables `good_rows` and `bad_rows`.
-        paths: CSV, TSV, `::`-, `;`- or `|`-separated, JSON lines (all of these gzipped too), or Parquet.
-        mapping: which column is which, as `parse_columns` gives it.
+        sources: the files; of several parts of one table some may be empty.
+        scratch: a folder for what is unpacked.
+        options: what their looks don't say.
 
     Raises:
-        DataError: a file is missing, empty, damaged, or its columns can't be told.
+        DataError: a file is missing, empty, damaged, its columns can't be told, or it is of another kind
+            than the
+            first: ratings, counts, or interactions without a value.
     """
+    options = options or ReadOptions()
     db.execute("""
         CREATE TABLE read_rows (file INTEGER, line BIGINT, "user" VARCHAR, item VARCHAR, rating DOUBLE,
             time BIGINT, cause VARCHAR, value VARCHAR, milliseconds BOOLEAN)
     """)
     db.execute("""
         CREATE TABLE read_files (file INTEGER, path VARCHAR, read BIGINT, good BIGINT, timed BIGINT,
-            milliseconds BIGINT)
+            milliseconds BIGINT, missing BIGINT)
     """)
-    kinds, good, bad = [], [], []
-    for number, path in enumerate(paths):
-        kind, place = _read(db, number, path, mapping or {})
-        kinds.append(kind)
-        spotless = _count(db, number, path, place)
-        # Rows lie in the order of reading; counting lines would keep DuckDB to one thread.
-        order = "rowid" if place == _TABLE else "line"
-        good.append(
-            f'SELECT "user", item, rating, time, ({number}::BIGINT << 40) + {order} AS line FROM {place} '
-            f"WHERE file = {number}" + ("" if spotless else " AND cause IS NULL")
-        )
-        if not spotless:
-            bad.append(f"SELECT file, line, value, cause FROM {place} WHERE file = {number}")
-    db.execute(f"CREATE VIEW good_rows AS {' UNION ALL '.join(good)}")
-    db.execute(f"""
-        CREATE VIEW bad_rows AS SELECT path AS file, line, value, cause
-        FROM ({" UNION ALL ".join(bad or [f"SELECT file, line, value, cause FROM {_TABLE}"])})
-        JOIN read_files USING (file) WHERE cause IS NOT NULL
-    """)
-    read, milliseconds = db.execute(
-        "SELECT sum(read)::BIGINT, sum(milliseconds)::BIGINT FROM read_files"
+    reader = _Reader(db, scratch, options)
+    for parts in sources:
+        before = reader.number
+        for path in parts.files:
+            reader.read(path, may_be_empty=parts.many)
+        if parts.many and not reader.has_rows(before):
+            raise DataError(
+                f"{parts.files[0].parent}: all {len(parts.files)} files are empty; expected ratings"
+            )
+    reader.make_views()
+    read, milliseconds, missing = db.execute(
+        "SELECT sum(read)::BIGINT, sum(milliseconds)::BIGINT, sum(missing)::BIGINT FROM read_files"
     ).fetchall()[0]
     _times_in_all_or_none(db)
-    note = f"{milliseconds:,} times are beyond 10^11 and were read as milliseconds"
     return Rows(
         rows="good_rows",
         titles=None,
         bad="bad_rows",
         read=read,
-        format=", ".join(dict.fromkeys(kinds)),
-        notes=(note,) if milliseconds else (),
+        format="; ".join(dict.fromkeys(str(table) for table in reader.tables)),
+        notes=reader.notes(milliseconds),
+        missing=missing,
+        kind=reader.kind,
+        certain=reader.valued is None or "rating" in options.mapping or options.kind != "auto",
     )
 
 
-def _count(db: duckdb.DuckDBPyConnection, number: int, path: Path, place: str) -> bool:
-    """Note how many rows of a file there are, and say whether all are good."""
-    try:
-        read, *others = db.execute(f"""
-            SELECT count(*), count(*) FILTER (WHERE cause IS NULL), count(time) FILTER (WHERE cause IS NULL),
-                count(*) FILTER (WHERE milliseconds)
-            FROM {place} WHERE file = {number}
-        """).fetchall()[0]
-    except duckdb.OutOfMemoryException:
-        raise
-    except duckdb.Error as error:
-        raise damaged(path, error) from error
-    if not read:
-        raise DataError(f"{path} has no ratings, at most a header; expected a row for each rating")
-    db.execute("INSERT INTO read_files VALUES (?, ?, ?, ?, ?, ?)", [number, str(path), read, *others])
-    return bool(others[0] == read)
+class _Reader:
+    """Reads table after table, and knows what those before it were."""
+
+    def __init__(self, db: duckdb.DuckDBPyConnection, scratch: Path, options: ReadOptions) -> None:
+        self.tables: list[Table] = []
+        self.valued: str | None = None
+        """The field of the values: rating, count, or None for interactions without."""
+        self._db, self._scratch, self._options = db, scratch, options
+        self._views: list[str] = []
+        self.number = 0
+        """Files so far."""
+        self._empty = 0
+
+    @property
+    def kind(self) -> DataKind:
+        """What the tables hold."""
+        return "ratings" if self.valued == "rating" else "interactions"
+
+    def has_rows(self, since: int) -> bool:
+        """Whether there is a row in any file from one on."""
+        query = "SELECT coalesce(sum(read), 0) > 0 FROM read_files WHERE file >= ?"
+        return bool(self._db.execute(query, [since]).fetchall()[0][0])
+
+    def read(self, path: Path, *, may_be_empty: bool) -> None:
+        """Read one file."""
+        number, self.number = self.number, self.number + 1
+        try:
+            opened = open_wide if self._options.wide else open_table
+            table = opened(self._db, path, self._scratch, self._options)
+        except EmptyFileError:
+            if not may_be_empty:
+                raise
+            self._empty += 1
+            return
+        valued = next((field for field in ("rating", "count") if field in table.fields), None)
+        if self.tables and valued != self.valued:
+            raise DataError(
+                f"{path} has {_CALLED[valued]}, and {self.tables[0].source.name} has "
+                f"{_CALLED[self.valued]}; give tables of one kind, or name the columns with --columns"
+            )
+        place, table = self._place(number, table)
+        self._count(number, path, place, may_be_empty=may_be_empty)
+        self.tables.append(table)
+        self.valued = valued
+
+    def _place(self, number: int, table: Table) -> tuple[str, Table]:
+        """Read a table's rows, or make a view of them; say where they are, and what the table is."""
+        if table.source.parquet:
+            view = f"parquet_{number}"
+            try:
+                self._db.execute(f"CREATE VIEW {view} AS {self._numbered(number, table)}")
+            except duckdb.OutOfMemoryException:
+                raise
+            except duckdb.Error as error:
+                raise damaged(table.source.name, error) from error
+            self._views.append(view)
+            return view, table
+        if self._is_read_by_duckdb(number, table):
+            return _TABLE, table
+        better = table.unescaped(self._scratch)
+        if better is table or not self._is_read_by_duckdb(number, better):
+            self._insert_records(number, better)
+        return _TABLE, better
+
+    def _is_read_by_duckdb(self, number: int, table: Table) -> bool:
+        """Read a file, if nothing is wrong with it."""
+        if table.query() is None:
+            return False
+        self._db.execute("BEGIN")
+        try:
+            self._db.execute(f"INSERT INTO read_rows {self._numbered(number, table)}")
+        except duckdb.OutOfMemoryException:
+            self._db.execute("ROLLBACK")
+            raise
+        except duckdb.Error:
+            self._db.execute("ROLLBACK")
+            return False
+        bad = self._db.execute(
+            f"SELECT count(*) FROM read_rows WHERE file = ? AND cause <> '{NOT_RATED}'", [number]
+        ).fetchall()[0][0]
+        self._db.execute("ROLLBACK" if bad else "COMMIT")
+        return not bad
+
+    def _numbered(self, number: int, table: Table) -> str:
+        """A query of a table's rows by DuckDB, each checked."""
+        of = {_COLUMNS[field]: field for field in table.fields}
+        times = of.get("time")
+        # An empty cell of text is NULL, and stands for a missing time only if there are times.
+        time = "NULL::VARCHAR" if times is None else '"timestamp"'
+        if times is not None and "timestamp" not in table.numbers:
+            time = "coalesce(\"timestamp\", '')"
+        rating = f'"{of["rating"]}"' if "rating" in of else "1::DOUBLE"
+        line = "line" if table.source.parquet else "0 AS line"
+        raw = f"""(SELECT {line}, "user", item, {rating} AS rating, {time} AS time, NULL::VARCHAR AS problem
+            FROM ({table.query()}))"""
+        numbers = {_COLUMNS[field] for field in table.numbers} | ({"rating"} if "rating" not in of else set())
+        return self._select(raw, number, numbers, counts="count" in table.fields)
+
+    def _select(self, raw: str, number: int, numbers: Iterable[str], *, counts: bool) -> str:
+        query = checked(raw, numbers=frozenset(numbers), missing=self._options.missing, counts=counts)
+        return f"SELECT {number} AS file, * FROM ({query})"
+
+    def _insert_records(self, number: int, table: Table) -> None:
+        records = table.records()
+        while chunk := list(islice(records, _CHUNK)):
+            raw = _columns(chunk, table.fields)  # noqa: F841 - DuckDB reads it by its name
+            query = self._select("raw", number, (), counts="count" in table.fields)
+            self._db.execute(f"INSERT INTO read_rows {query}")
+
+    def _count(self, number: int, path: Path, place: str, *, may_be_empty: bool) -> None:
+        """Note how many rows of a file there are, and of what sort."""
+        try:
+            counts = self._db.execute(f"""
+                SELECT count(*), count(*) FILTER (WHERE cause IS NULL), count(time) FILTER (WHERE cause IS
+                NULL),
+                    count(*) FILTER (WHERE milliseconds), count(*) FILTER (WHERE cause = '{NOT_RATED}')
+                FROM {place} WHERE file = {number}
+            """).fetchall()[0]
+        except duckdb.OutOfMemoryException:
+            raise
+        except duckdb.Error as error:
+            raise damaged(str(path), error) from error
+        if not counts[0] and not may_be_empty:
+            raise DataError(f"{path} has no ratings, at most a header; expected a row for each rating")
+        self._empty += not counts[0]
+        self._db.execute("INSERT INTO read_files VALUES (?, ?, ?, ?, ?, ?, ?)", [number, str(path), *counts])
+
+    def make_views(self) -> None:
+        """Make the views of all good rows and of all bad ones."""
+        every = (f"SELECT file, line, value, cause FROM {place}" for place in (_TABLE, *self._views))
+        self._db.execute(f"CREATE VIEW all_rows AS {' UNION ALL '.join(every)}")
+        spoilt = {
+            row[0] for row in self._db.execute("SELECT file FROM read_files WHERE good < read").fetchall()
+        }
+        of_views = {f"parquet_{number}": number for number in range(self.number)}
+        good = []
+        # Rows lie in the order of reading; counting lines would keep DuckDB to one thread.
+        for place, order in ((_TABLE, "rowid"), *((view, "line") for view in self._views)):
+            query = f'SELECT "user", item, rating, time, (file::BIGINT << 40) + {order} AS line FROM {place}'
+            bad = spoilt if place == _TABLE else spoilt & {of_views[place]}
+            good.append(query + " WHERE cause IS NULL" * bool(bad))
+        self._db.execute(f"CREATE VIEW good_rows AS {' UNION ALL '.join(good)}")
+        self._db.execute(f"""
+            CREATE VIEW bad_rows AS SELECT path AS file, line, value, cause
+            FROM all_rows JOIN read_files USING (file) WHERE cause <> '{NOT_RATED}'
+        """)
+
+    def notes(self, milliseconds: int) -> tuple[str, ...]:
+        """What the user should know."""
+        found = list(dict.fromkeys(note for table in self.tables for note in table.chosen.notes))
+        if "rating" in self._options.mapping or "count" in self._options.mapping:
+            pass  # that is what was asked for
+        elif self.valued is None:
+            found.append(
+                "there is no column of ratings, so each row is an interaction; --columns rating=… names one"
+            )
+        elif self.valued == "count":
+            found.append(
+                "the values are counts of interactions; --columns rating=… takes a column as the rating"
+            )
+        if milliseconds:
+            found.append(f"{milliseconds:,} times are beyond 10^11 and were read as milliseconds")
+        if self._empty:
+            found.append(f"{self._empty:,} of {self.number:,} files are empty")
+        return tuple(found)
+
+
+_CALLED = {"rating": "ratings", "count": "counts", None: "no column of ratings"}
 
 
 def _times_in_all_or_none(db: duckdb.DuckDBPyConnection) -> None:
@@ -121,124 +263,24 @@ def _times_in_all_or_none(db: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-def _read(
-    db: duckdb.DuckDBPyConnection, number: int, path: Path, mapping: Mapping[str, str | int]
-) -> tuple[str, str]:
-    """Read one file; say what it is, and in which table or view its rows are."""
-    with open_text(path) as file:
-        start = file.read(4096).lstrip()
-    suffixes = {suffix.lower() for suffix in path.suffixes}
-    if start.startswith("PAR1") or ".parquet" in suffixes:
-        return "Parquet", view_parquet(db, number, path, mapping)
-    if not start:
-        raise DataError(f"{path} is empty; expected a table of ratings")
-    if start.startswith("{") and (not suffixes or suffixes & {*_JSON, ".txt"}):
-        _read_json(db, number, path, mapping)
-        return "JSON lines", _TABLE
-    layout = _layout(path, mapping)
-    if not _read_by_duckdb(db, number, path, layout):
-        with open_text(path) as file:
-            records = delimited_records(file, layout.delimiter, str(path))
-            _insert_records(db, number, _fitted(records, layout), layout.fields)
-    header = "with" if layout.header else "without"
-    delimiter = _NAMES.get(layout.delimiter, f"{layout.delimiter!r}-separated")
-    return f"{delimiter}, {header} header", _TABLE
-
-
-def _layout(path: Path, mapping: Mapping[str, str | int]) -> Layout:
-    delimiter = sample_delimiter(path, least=3)
-    with open_text(path) as file:
-        sample = list(islice(delimited_records(file, delimiter, str(path)), 20))
-    first = sample[0]
-    cells = [str(cell) for cell in first.cells]
-    # The delimiter may stand after the last field too.
-    if not any(record.cells[len(cells) - 1 :] not in ([], [""]) for record in sample):
-        cells.pop()
-    header = looks_like_header(cells, mapping)
-    if not header and len(cells) > 4 and not mapping:
-        raise DataError(
-            f"{path} has {len(cells)} columns and no header; say which is which by number, such as "
-            "--columns user=1,item=2,rating=3,timestamp=4"
-        )
-    names = [cell.strip() for cell in cells] if header else None
-    return Layout(
-        delimiter, header, len(cells), resolve(names, len(cells), mapping, where=f"{path}:{first.line}")
-    )
-
-
-def _read_by_duckdb(db: duckdb.DuckDBPyConnection, number: int, path: Path, layout: Layout) -> bool:
-    """Read a delimited file, if nothing is wrong with it."""
-    columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(layout.width))
-    quote = layout.quote
-    cells = {field: f"c{place}" for field, place in layout.fields.items()}
-    time = f"coalesce({cells['timestamp']}, '')" if "timestamp" in cells else "NULL::VARCHAR"
-    raw = f"""(
-        SELECT 0 AS line, {cells["user"]} AS "user", {cells["item"]} AS item,
-            {cells["rating"]} AS rating, {time} AS time, NULL::VARCHAR AS problem
-        FROM read_csv($path, delim = '{layout.delimiter}', quote = '{quote}', escape = '{quote}',
-            header = {layout.header}, auto_detect = false, columns = {{{columns}}})
-    )"""
-    db.execute("BEGIN")
-    try:
-        db.execute(f"INSERT INTO read_rows {_numbered(raw, number)}", {"path": duckdb_path(path)})
-    except duckdb.Error:
-        db.execute("ROLLBACK")
-        return False
-    bad = db.execute(
-        "SELECT count(*) FROM read_rows WHERE file = ? AND cause IS NOT NULL", [number]
-    ).fetchall()
-    db.execute("ROLLBACK" if bad[0][0] else "COMMIT")
-    return not bad[0][0]
-
-
-def _numbered(raw: str, number: int) -> str:
-    return f"SELECT {number}, * FROM ({checked(raw)})"
-
-
-def _fitted(records: Iterator[Record], layout: Layout) -> Iterator[Record]:
-    """The records after the header; those with too few or too many fields get a cause."""
-    for record in islice(records, 1 if layout.header else 0, None):
-        width = len(record.cells)
-        # One empty field too many: the delimiter was written after the last field too.
-        if record.cause or width == layout.width or (width == layout.width + 1 and not record.cells[-1]):
-            yield record
-        else:
-            text = layout.delimiter.join(str(cell) for cell in record.cells)
-            yield Record(
-                record.line, [], f"{width} fields where {layout.width} were expected: {text[:200]!r}"
-            )
-
-
-def _read_json(
-    db: duckdb.DuckDBPyConnection, number: int, path: Path, mapping: Mapping[str, str | int]
-) -> None:
-    with open_text(path) as file:
-        names = json_names(file, str(path))
-    fields = resolve(names, len(names), mapping, where=str(path))
-    with open_text(path) as file:
-        _insert_records(db, number, json_records(file, names), fields)
-
-
-def _insert_records(
-    db: duckdb.DuckDBPyConnection, number: int, records: Iterable[Record], fields: Mapping[str, int]
-) -> None:
-    iterator = iter(records)
-    while chunk := list(islice(iterator, _CHUNK)):
-        raw = _columns(chunk, fields)  # noqa: F841 - DuckDB reads it by its name
-        db.execute(f"INSERT INTO read_rows {_numbered('raw', number)}")
-
-
-def _columns(records: Sequence[Record], fields: Mapping[str, int]) -> dict[str, NDArray[np.generic]]:
-    problems: list[str | None] = [record.cause or _undecodable(record) for record in records]
+def _columns(records: Sequence[Record], fields: Sequence[str]) -> dict[str, NDArray[np.generic]]:
     columns: dict[str, NDArray[np.generic]] = {"line": np.array([record.line for record in records])}
-    for column, field in (("user", "user"), ("item", "item"), ("rating", "rating"), ("time", "timestamp")):
-        place = fields.get(field)
-        columns[column] = _strings(
-            None if problem or place is None else (record.cells[place] or "")
-            for record, problem in zip(records, problems, strict=True)
-        )
-    columns["problem"] = _strings(problem and _readable(problem) for problem in problems)
+    places = {_COLUMNS[field]: place for place, field in enumerate(fields)}
+    for column in ("user", "item", "rating", "time"):
+        columns[column] = _strings(_cells(records, column, places.get(column)))
+    columns["problem"] = _strings(record.cause for record in records)
     return columns
+
+
+def _cells(records: Sequence[Record], column: str, place: int | None) -> Iterator[str | None]:
+    """A column of records; where there is none, interactions have a rating of 1 and no time."""
+    for record in records:
+        if record.cause:
+            yield None
+        elif place is None:
+            yield "1" if column == "rating" else None
+        else:
+            yield record.cells[place] or ""
 
 
 def _strings(values: Iterable[str | None]) -> NDArray[np.object_]:
@@ -246,14 +288,3 @@ def _strings(values: Iterable[str | None]) -> NDArray[np.object_]:
     array = np.empty(len(cells), dtype=np.object_)
     array[:] = cells
     return array
-
-
-def _undecodable(record: Record) -> str | None:
-    text = "".join(cell for cell in record.cells if cell)
-    if text.isascii() or not re.search("[\ud800-\udfff]", text):
-        return None
-    return f"it is not UTF-8, or damaged: {' '.join(cell or '' for cell in record.cells)!r}"
-
-
-def _readable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -87,7 +87,7 @@ def people_routes(service: Service) -> APIRouter:
         request: Request,
         k: Annotated[int, Query(ge=1, le=1_000_000)] = 10,
         offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
-        by: Literal["both", "rating"] = "both",
+        by: Literal["both", "rating", "interaction"] | None = None,
         liked: Annotated[float | None, Query(allow_inf_nan=False)] = None,
         because: Annotated[int, Query(ge=0, le=50)] = 3,
         only: Annotated[list[Id] | None, Query()] = None,

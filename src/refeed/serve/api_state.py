@@ -59,9 +59,9 @@ def _facts(served: Served, share: float) -> ModelFacts:
     engine = served.engine
     return ModelFacts(
         model=engine.model,
-        kind=engine.folder.config.model.kind,
+        kind=engine.trained.config.model.kind,
         share=share,
-        items=len(engine.folder.item_ids),
+        items=len(engine.trained.items.ids),
         scale=engine.scale,
         step=engine.step,
         liked=engine.liked,

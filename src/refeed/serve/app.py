@@ -14,7 +14,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from refeed.errors import UserError
-from refeed.runtime import keep_freed_memory
 from refeed.serve.api_items import item_routes
 from refeed.serve.api_people import people_routes
 from refeed.serve.api_ratings import ratings_routes
@@ -42,7 +41,6 @@ def make_service(settings: Settings) -> Service:
     Raises:
         UserError: one of them can't be used.
     """
-    keep_freed_memory()
     torch.set_num_threads(settings.threads or max(1, torch.get_num_threads() - 1))
     return Service(settings)
 

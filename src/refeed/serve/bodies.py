@@ -80,8 +80,8 @@ class Recommend(_About):
     histories: list[History] | None = Field(None, description="Several people's, instead of `history`.")
     k: Annotated[int, Field(ge=1, strict=True)] = 10
     offset: Count = 0
-    by: Literal["both", "rating"] = Field(
-        "both", description="`both`: shrunk by support; `rating`: as predicted."
+    by: Literal["both", "rating", "interaction"] | None = Field(
+        None, description="Who takes an item up and likes it, or one of both; null: all that the model has."
     )
     only: list[Id] | None = Field(None, description="Choose among these alone.")
     exclude: list[Id] = Field([], description="Leave these out.")
@@ -119,7 +119,7 @@ class AnswerLine(BaseModel):
 
     item: str
     title: str | None
-    rating: float = Field(description="Predicted, within the scale.")
+    rating: float | None = Field(description="Predicted, within the scale.")
     low: float | None = Field(description="80 % of such ratings lie between `low` and `high`.")
     high: float | None
     p_liked: float | None = Field(description="How probable it is that the rating is `liked` or more.")

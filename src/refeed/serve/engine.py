@@ -11,17 +11,20 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
+import torch
+from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
 from refeed.errors import DataError, ModelError
 from refeed.inference.catalogue import Catalogue
-from refeed.inference.ranking import SHRINK, cosines, credibility, shrunk
-from refeed.model_folder import ModelFolder
+from refeed.inference.ranking import SHRINK, cosines, shrunk, supported_scores
+from refeed.models.liked import Liking, liked_threshold, probability_liked
+from refeed.models.list_score import list_scores
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
-from refeed.serve.lines import Group, Labels, Line, Lines, Question, alike, best, listed_items
+from refeed.serve.lines import By, Group, Labels, Line, Lines, Question, alike, best, listed_items
 from refeed.serve.passes import Fold, Pass, make_pass
+from refeed.trained_model import TrainedModel
 
 __all__ = ["Answer", "Engine"]
 
@@ -45,31 +48,29 @@ class Engine:
     Args:
         name: of the model among those that are served.
         run: its folder.
-        folder: what was in it.
+        trained: what was in it.
         digest: of its weights, some letters that tell models apart.
     """
 
-    def __init__(self, name: str, run: Path, folder: ModelFolder, digest: str) -> None:
-        if not folder.model.folds_in:
+    def __init__(self, name: str, run: Path, trained: TrainedModel, digest: str) -> None:
+        if not trained.model.folds_in:
             raise ModelError(
-                f"the model {name!r} of kind {folder.config.model.kind} knows the users of its training only "
+                f"the model {name!r} of kind {trained.config.model.kind} knows the users of its training only "
                 "and can't be served; train one that folds in, such as the default recipe"
             )
-        self.name, self.run, self.folder, self.digest = name, run, folder, digest
-        self.catalogue = Catalogue(folder.item_ids, folder.titles)
-        self._pass: Pass = make_pass(folder.model)
-        self._weights = credibility(folder.item_counts, SHRINK).astype(np.float32)
-        self._shares = (folder.item_counts / max(float(folder.item_counts.sum()), 1.0)).astype(np.float32)
+        self.name, self.run, self.trained, self.digest = name, run, trained, digest
+        self.catalogue = Catalogue(trained.items.ids, trained.items.titles)
+        self._pass: Pass = make_pass(trained.model)
         self._lines = Lines(
             Labels(
-                ids=list(folder.item_ids),
-                titles=[title or None for title in folder.titles or [""] * len(folder.item_ids)],
-                support=folder.item_counts.tolist(),
+                ids=list(trained.items.ids),
+                titles=[title or None for title in trained.items.titles or [""] * len(trained.items.ids)],
+                support=trained.items.counts.tolist(),
             ),
-            scale=folder.scale,
-            step=self.step,
-            liked=self.liked,
+            scale=trained.scale,
+            rated=trained.kind == "ratings",
             quantiles=self._pass.quantiles,
+            liking=self._liking,
         )
         self.warm_up()
 
@@ -80,10 +81,10 @@ class Engine:
         Raises:
             ModelError: there is none, it is damaged, or it does not fold in.
         """
-        folder = ModelFolder.load(run)
+        trained = TrainedModel.load(run)
         with (run / "model.safetensors").open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(name, run, folder, digest[:12])
+        return cls(name, run, trained, digest[:12])
 
     @property
     def model(self) -> str:
@@ -93,12 +94,12 @@ class Engine:
     @property
     def scale(self) -> tuple[float, float]:
         """The lowest and the highest rating."""
-        return self.folder.scale
+        return self.trained.scale
 
     @cached_property
     def step(self) -> float:
         """The distance of neighbouring ratings on the scale: 0.5 for half stars; 0: there is no step."""
-        histories = self.folder.histories
+        histories = self.trained.histories
         if histories is None or not len(histories):
             return 0.5 if any(value % 1 for value in self.scale) else 1.0
         some = np.unique(histories.values[:100_000])
@@ -108,13 +109,46 @@ class Engine:
 
     @cached_property
     def liked(self) -> float:
-        """The rating from which on a thing counts as liked: the first on the scale above the mean rating."""
-        counts = self.folder.item_counts
-        means = np.where(counts > 0, self.folder.item_means, 0.0)
-        mean = float((means * counts).sum() / max(counts.sum(), 1))
-        step = self.step or 1.0
-        low, high = self.scale
-        return float(min(high, low + np.ceil((mean - low) / step + 1e-9) * step))
+        """The rating from which on a thing counts as liked: what the model was trained with."""
+        lists = self.trained.lists
+        if lists is not None and lists.liking is not None:
+            return lists.liking.liked
+        histories = self.trained.histories
+        if histories is not None and len(histories):
+            return liked_threshold(np.asarray(histories.values))
+        return self.scale[0] + 0.75 * (self.scale[1] - self.scale[0])
+
+    def _liking(self, liked: float | None) -> Liking | None:
+        """What "liked" means in a question.
+
+        Raises:
+            ConfigError: no rating is as high.
+        """
+        lists, quantiles = self.trained.lists, self._pass.quantiles
+        if lists is not None and lists.liking is not None:
+            return lists.liking_of(liked)
+        if quantiles is None:
+            return None
+        least = self.liked if liked is None else liked
+        return Liking(least, least - self.step / 2, quantiles)
+
+    @property
+    def by(self) -> By:
+        """What lists are ranked by, unless a question says otherwise: all that the model has."""
+        if self.trained.lists is None:
+            return "rating"
+        return "both" if self.trained.lists.liking is not None else "interaction"
+
+    def check_by(self, by: By | None) -> By:
+        """What to rank by.
+
+        Raises:
+            DataError: the model can't.
+        """
+        way = by or self.by
+        if way != self.by and (self.trained.lists is None or self.by == "interaction"):
+            raise DataError(f"this model can rank by {self.by} alone; leave `by` out")
+        return way
 
     def warm_up(self) -> None:
         """Have the first person not wait for what is made at first use."""
@@ -124,18 +158,18 @@ class Engine:
 
     def without(self, forgotten: Ratings) -> "Engine":
         """The same with other histories."""
-        return Engine(self.name, self.run, replace(self.folder, histories=forgotten), self.digest)
+        return Engine(self.name, self.run, replace(self.trained, histories=forgotten), self.digest)
 
     # ------------------------------------------------------------------ people
 
     def trained_on(self, user: str) -> dict[str, float]:
         """What a person rated in the training; nothing, if they weren't in it."""
-        histories = self.folder.histories
+        histories = self.trained.histories
         position = None if histories is None else histories.user_ids.position(user)
         if histories is None or position is None:
             return {}
         _, items, values = histories.rows(np.array([position]))
-        ids = self.folder.item_ids
+        ids = self.trained.items.ids
         return {ids[at]: float(value) for at, value in zip(items.tolist(), values, strict=True)}
 
     def history(self, given: Mapping[str, float]) -> tuple[NDArray[np.int64], NDArray[np.float32], list[str]]:
@@ -169,7 +203,7 @@ class Engine:
         """What may be listed; names that the model doesn't know change nothing."""
         if only is None and not exclude:
             return None
-        allowed = np.full(len(self.folder.item_ids), only is None)
+        allowed = np.full(len(self.trained.items.ids), only is None)
         for names, value in ((only or (), True), (exclude, False)):
             positions = self.catalogue.known_positions(names)
             allowed[positions[positions >= 0]] = value
@@ -181,11 +215,7 @@ class Engine:
         """Answer questions about people, all by one forward pass."""
         histories = self.histories(questions)
         fold = self.fold(histories)
-        scores = self._scores(fold.predictions) if any(q.k and q.by == "both" for q in questions) else None
-        ranked = [
-            fold.predictions[row] if scores is None or question.by == "rating" else scores[row]
-            for row, question in enumerate(questions)
-        ]
+        ranked = self._ranked(questions, histories, fold)
         listed = [listed_items(question, ranked[row]) for row, question in enumerate(questions)]
         answers: list[list[Line]] = [[] for _ in questions]
         for rows in alike([len(items) for items in listed]):
@@ -208,13 +238,13 @@ class Engine:
         if vectors is None:
             raise ModelError(f"the model {self.name!r} has no vectors of its items, so none are similar")
         similarities = cosines(vectors, position)
-        ranked = shrunk(similarities, self.folder.item_counts, SHRINK)
+        ranked = shrunk(similarities, self.trained.items.counts, SHRINK)
         ranked[position] = -np.inf
         return [(at, float(similarities[at])) for at in best(ranked, k).tolist() if at != position]
 
     @cached_property
     def _vectors(self) -> Float32[np.ndarray, "items width"] | None:
-        return self.folder.model.item_vectors()
+        return self.trained.model.item_vectors()
 
     def histories(self, questions: Sequence[Question]) -> Ratings:
         """The people who are asked about, as a model wants them: a row each."""
@@ -230,13 +260,47 @@ class Engine:
             values=values[order].astype(np.float32),
             times=None,
             user_ids=_Numbers(str(at) for at in range(len(questions))),
-            item_ids=self.folder.item_ids,
+            item_ids=self.trained.items.ids,
         )
 
-    def _scores(self, predictions: Float32[np.ndarray, "people items"]) -> NDArray[np.float32]:
-        """`ranking.supported_scores`, in numpy."""
-        levels = (predictions @ self._shares)[:, None]
-        scores: NDArray[np.float32] = np.minimum(levels + (predictions - levels) * self._weights, predictions)
+    def _ranked(
+        self, questions: Sequence[Question], histories: Ratings, fold: Fold
+    ) -> list[NDArray[np.float32]]:
+        """What the items are ranked by, for each question."""
+        ranked: list[NDArray[np.float32]] = list(fold.predictions)
+        alike: dict[tuple[By, float | None], list[int]] = {}
+        for row, question in enumerate(questions):
+            if question.asked is None:
+                alike.setdefault((question.by or self.by, question.liked), []).append(row)
+        for (by, liked), some in alike.items():
+            rows = np.array(some)
+            for row, scores in zip(some, self._scores(by, liked, histories, rows, fold), strict=True):
+                ranked[row] = scores
+        return ranked
+
+    def _scores(
+        self,
+        by: By,
+        liked: float | None,
+        histories: Ratings,
+        rows: Int64[np.ndarray, " people"],
+        fold: Fold,
+    ) -> NDArray[np.float32]:
+        """As `inference.listing` ranks, from the pass that is there already."""
+        predictions, lists = fold.predictions[rows], self.trained.lists
+        if by == "rating" or lists is None:
+            supported: NDArray[np.float32] = supported_scores(predictions, self.trained.items.counts, SHRINK)
+            return supported
+        (taken,) = lists.interactions.score_blocks(histories, rows, len(rows))
+        liking = self._liking(liked)
+        if by == "interaction" or liking is None:
+            found: NDArray[np.float32] = taken.numpy()
+            return found
+        spread = fold.spread_all(rows)
+        probable = probability_liked(
+            liking, torch.from_numpy(predictions), None if spread is None else torch.from_numpy(spread)
+        )
+        scores: NDArray[np.float32] = list_scores(taken, probable, lists.weights).numpy()
         return scores
 
 

@@ -1,21 +1,23 @@
 """From predictions to the lines of answers, for people with lists of like length together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float32, Float64, Int64
 from numpy.typing import NDArray
 
-from refeed.models.intervals import LEVELS
+from refeed.models.liked import Liking, probability_liked
+from refeed.models.quantiles import interval_ends
 from refeed.ratings.store import Ratings
 from refeed.serve.passes import Fold
 
 __all__ = ["By", "Group", "Labels", "Line", "Lines", "Question", "Reason", "alike", "best", "listed_items"]
 
-By = Literal["both", "rating"]
-"""What a list is ranked by: the predicted rating shrunk by support, or the predicted rating as it is."""
+By = Literal["both", "rating", "interaction"]
+"""What a list is ranked by: both parts of a model, or one of them (`inference/listing.py`)."""
 
 _COVERAGE = 0.8
 """Of the intervals that go with predictions."""
@@ -32,7 +34,7 @@ class Question:
         values: the ratings.
         k: the most items of a list; 0: no list.
         offset: how many of the best to leave out, for the next page of a list.
-        by: what the list is ranked by.
+        by: what the list is ranked by; None: all that the model has.
         candidates: what may be listed; None: everything.
         include_seen: also what the person has rated.
         asked: positions of items whose predictions are wanted, in this order.
@@ -44,7 +46,7 @@ class Question:
     values: Float32[np.ndarray, " rated"]
     k: int = 0
     offset: int = 0
-    by: By = "both"
+    by: By | None = None
     candidates: Bool[np.ndarray, " items"] | None = None
     include_seen: bool = False
     asked: Int64[np.ndarray, " asked"] | None = None
@@ -74,7 +76,7 @@ class Line(TypedDict):
     Keys:
         item: raw id.
         title: None where unknown.
-        rating: the predicted rating, within the scale.
+        rating: the predicted rating, within the scale; None: the model learned from interactions.
         low: the lower end of where 80 % of such ratings lie; None: the model doesn't know how sure it is.
         high: the upper end.
         p_liked: how probable it is that the person's rating would be `liked` or more; likewise.
@@ -86,7 +88,7 @@ class Line(TypedDict):
 
     item: str
     title: str | None
-    rating: float
+    rating: float | None
     low: float | None
     high: float | None
     p_liked: float | None
@@ -179,16 +181,16 @@ class Lines:
     Args:
         labels: of its items.
         scale: the lowest and the highest rating.
-        step: the distance of neighbouring ratings; 0: none.
-        liked: the rating from which on a thing counts as liked, unless a question says otherwise.
+        rated: whether the model predicts ratings; else it learned from interactions.
         quantiles: the model's (`Uncertain`), or None.
+        liking: what "liked" means, for a threshold or None; None: the model can't say.
     """
 
     labels: Labels
     scale: tuple[float, float]
-    step: float
-    liked: float
+    rated: bool
     quantiles: Float64[np.ndarray, " levels"] | None
+    liking: Callable[[float | None], Liking | None]
 
     def of(
         self, group: Group, fold: Fold, ranked: Sequence[Float32[np.ndarray, " items"]], histories: Ratings
@@ -205,7 +207,7 @@ class Lines:
         details = fold.details(group.rows, table, parts=wanted != 0)
         predicted = fold.predictions[group.rows[:, None], table].astype(np.float64)
         columns = {
-            "rating": np.clip(predicted, *self.scale),
+            **({"rating": np.clip(predicted, *self.scale)} if self.rated else {}),
             "score": np.stack(
                 [ranked[row][items] for row, items in zip(group.rows, table, strict=True)]
             ).astype(np.float64),
@@ -221,7 +223,7 @@ class Lines:
                 Line(
                     item=labels.ids[item],
                     title=labels.titles[item],
-                    rating=numbers["rating"][at][line],
+                    rating=numbers.get("rating", nothing)[at][line],
                     low=numbers.get("low", nothing)[at][line],
                     high=numbers.get("high", nothing)[at][line],
                     p_liked=numbers.get("p_liked", nothing)[at][line],
@@ -242,19 +244,36 @@ class Lines:
         questions: Sequence[Question],
     ) -> dict[str, NDArray[np.float64]]:
         """Both ends of the interval, and the probability that the rating is `liked` or more."""
-        quantiles = self.quantiles
-        if spread is None or quantiles is None:
+        if not self.rated:
             return {}
-        low, high = np.interp([(1 - _COVERAGE) / 2, (1 + _COVERAGE) / 2], LEVELS, quantiles)
-        liked = np.array([self.liked if one.liked is None else one.liked for one in questions])
-        # Half a step below: a rating of 4 is what lies between 3.75 and 4.25.
-        threshold = liked[:, None] - self.step / 2
-        below = np.interp((threshold - predicted) / spread, quantiles, LEVELS, left=0.0, right=1.0)
-        return {
-            "low": np.clip(predicted + low * spread, *self.scale),
-            "high": np.clip(predicted + high * spread, *self.scale),
-            "p_liked": 1 - below,
-        }
+        found = {}
+        if spread is not None and self.quantiles is not None:
+            low, high = interval_ends(self.quantiles, _COVERAGE)
+            found = {
+                "low": np.clip(predicted + low * spread, *self.scale),
+                "high": np.clip(predicted + high * spread, *self.scale),
+            }
+        probable = [
+            None
+            if liking is None
+            else self._probable(liking, predicted[at], None if spread is None else spread[at])
+            for at, liking in enumerate(self.liking(one.liked) for one in questions)
+        ]
+        if not any(one is None for one in probable):
+            found["p_liked"] = np.stack(probable).astype(np.float64)  # type: ignore[arg-type]  # none is None
+        return found
+
+    def _probable(
+        self,
+        liking: Liking,
+        predicted: Float64[np.ndarray, " lines"],
+        spread: Float64[np.ndarray, " lines"] | None,
+    ) -> NDArray[np.float32]:
+        std = None if spread is None else torch.from_numpy(spread).float()
+        probable: NDArray[np.float32] = probability_liked(
+            liking, torch.from_numpy(predicted).float(), std
+        ).numpy()
+        return probable
 
     def _because(
         self,

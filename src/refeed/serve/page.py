@@ -55,7 +55,7 @@ class Wanted:
     support: int = 0
     year_from: str = ""
     year_to: str = ""
-    by: By = "both"
+    by: By | None = None
     within: str = ""
     count: int = 12
 
@@ -67,7 +67,7 @@ class Wanted:
             support=int(support) if support.isdecimal() and len(support) < 10 else 0,
             year_from=fields.get("year_from", "").strip()[:6],
             year_to=fields.get("year_to", "").strip()[:6],
-            by="rating" if fields.get("by") == "rating" else "both",
+            by="rating" if fields.get("by") == "rating" else None,
             within=fields.get("within", "")[:100],
             count=min(max(int(count), 1), 120) if count.isdecimal() and len(count) < 4 else 12,
         )
@@ -140,7 +140,7 @@ def page_routes(service: Service, openapi: Callable[[], Mapping[str, Any]]) -> A
         wanted, item, rating = Wanted.of(fields), fields.get("item", ""), _number(fields.get("rating", ""))
         engine = service.lineup.pick(person).engine
         at = service.position(engine, item)
-        await run_in_threadpool(service.rate, engine, person, {engine.folder.item_ids[at]: rating})
+        await run_in_threadpool(service.rate, engine, person, {engine.trained.items.ids[at]: rating})
         message = f"You gave {pretty(engine.catalogue.title(at) or item)} {rating:g}"
         return page.html("_changed.html", request, **await page.everything(person, wanted, message))
 
@@ -157,7 +157,7 @@ def page_routes(service: Service, openapi: Callable[[], Mapping[str, Any]]) -> A
         wanted, undo = Wanted.of(fields), bool(fields.get("undo"))
         engine = service.lineup.pick(person).engine
         kind = "restored" if undo else "dismissed"
-        raw = engine.folder.item_ids[service.position(engine, fields.get("item", ""))]
+        raw = engine.trained.items.ids[service.position(engine, fields.get("item", ""))]
         await run_in_threadpool(lambda: service.store.log(person, [raw], kind, model=engine.model))
         service.metrics.event(kind, engine.name, 1)
         message = "It may be listed again" if undo else "It will not be listed again"
@@ -272,10 +272,10 @@ class _Page:
         return [
             {
                 "at": at,
-                "item": engine.folder.item_ids[at],
-                "title": pretty(engine.catalogue.title(at) or engine.folder.item_ids[at]),
+                "item": engine.trained.items.ids[at],
+                "title": pretty(engine.catalogue.title(at) or engine.trained.items.ids[at]),
                 "year": year_of(engine.catalogue.title(at)),
-                "rated": rated.get(engine.folder.item_ids[at]),
+                "rated": rated.get(engine.trained.items.ids[at]),
             }
             for at in positions
         ]
@@ -295,7 +295,7 @@ class _Page:
         try:
             somebody, mask, ratings, lists = await run_in_threadpool(ask_the_store)
             mask = _filtered(served, mask, wanted)
-            wish = Wish(k=wanted.count + 1, by="rating" if wanted.by == "rating" else "both", reasons=5)
+            wish = Wish(k=wanted.count + 1, by=wanted.by, reasons=5)
             question, _ = service.question(engine, somebody.history, wish, candidates=mask)
             lines = await service.lines(served, question)
         except DataError as problem:
@@ -317,6 +317,7 @@ class _Page:
             "wanted": wanted,
             "lists": lists,
             "has_years": bool(served.years.any()),
+            "ways": engine.by == "both",
             "message": message,
             "error": error,
             "engine": engine,
@@ -351,7 +352,7 @@ def _theme(request: Request) -> str:
 
 
 def _filtered(served: Served, mask: Any, wanted: Wanted) -> Any:
-    counts, years = served.engine.folder.item_counts, served.years
+    counts, years = served.engine.trained.items.counts, served.years
     allowed = np.ones(len(counts), dtype=np.bool_) if mask is None else mask.copy()
     allowed &= counts >= wanted.support
     for text, later in ((wanted.year_from, True), (wanted.year_to, False)):

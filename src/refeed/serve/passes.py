@@ -13,13 +13,14 @@ import torch
 from jaxtyping import Float32, Float64, Int64
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import embedding
 from torch.nn.utils.rnn import pad_sequence
 
 from refeed.models.ensemble import RidgeEnsemble
 from refeed.models.explaining import Explaining
 from refeed.models.interface import Model
 from refeed.models.intervals import Uncertain
-from refeed.models.ridge.model import RARE, Places, RidgeAutoencoder, code_of
+from refeed.models.ridge.model import RARE, Places, RidgeAutoencoder, code_of, in_double
 from refeed.models.ridge.padded import padded
 from refeed.ratings.store import Ratings
 
@@ -50,6 +51,10 @@ class Fold(Protocol):
     """
 
     predictions: Float32[np.ndarray, "people items"]
+
+    def spread_all(self, rows: Int64[np.ndarray, " people"]) -> Float32[np.ndarray, "people items"] | None:
+        """`Uncertain.predictive_std_all`; None if the model doesn't know how sure it is."""
+        ...
 
     def details(
         self, rows: Int64[np.ndarray, " people"], items: Int64[np.ndarray, "people lines"], *, parts: bool
@@ -103,12 +108,18 @@ class _ModelFold:
         self._model, self._histories = model, histories
         self.predictions = model.predict_all(histories, np.arange(histories.n_users))
 
+    def spread_all(self, rows: Int64[np.ndarray, " people"]) -> Float32[np.ndarray, "people items"] | None:
+        model = self._model
+        if not isinstance(model, Uncertain) or not bool(model.quantiles.any()):
+            return None
+        return model.predictive_std_all(self._histories, rows)
+
     @torch.inference_mode()
     def details(
         self, rows: Int64[np.ndarray, " people"], items: Int64[np.ndarray, "people lines"], *, parts: bool
     ) -> Details:
         model, spread = self._model, None
-        if isinstance(model, Uncertain):
+        if isinstance(model, Uncertain) and bool(model.quantiles.any()):
             flat = model.predictive_std(self._histories, np.repeat(rows, items.shape[1]), items.reshape(-1))
             spread = flat.reshape(items.shape)
         if not (parts and isinstance(model, Explaining)):
@@ -159,17 +170,19 @@ class _Codes:
         self._told: list[Tensor] = [ridge.table.new_zeros(0, width)] * n
         for block in padded(histories.indptr):
             standardised = (block.of(histories.values) - ridge.mean) / ridge.deviation
-            places = Places.gather(
-                ridge.table,
-                torch.from_numpy(block.of(histories.items).astype(np.int64)),
+            rated = torch.from_numpy(block.of(histories.items).astype(np.int64))
+            found = embedding(rated, ridge.table)
+            places = Places.of(
+                (found[..., : width - 1], found[..., width - 1], found[..., width:]),
                 torch.from_numpy(standardised).to(ridge.table),
                 torch.from_numpy(block.rated).to(ridge.table),
                 scale=model.scale,
-                rareness=ridge.rareness,
+                rareness=ridge.rareness[rated],
             )
-            code = code_of(places, model.config.shrinkage, model.doubt)
+            code = code_of(in_double(places), model.config.shrinkage, model.doubt)
             rows = torch.from_numpy(block.users)
-            self.mean[rows], self.covariance[rows] = code.mean, code.covariance
+            self.mean[rows] = code.mean.to(self.mean)
+            self.covariance[rows] = code.covariance.to(self.covariance)
             told = places.vectors * places.residuals[..., None] + model.config.shrinkage * places.implicit
             for row, count, of_row in zip(
                 block.users.tolist(), block.rated.sum(axis=1).tolist(), told, strict=True
@@ -199,6 +212,19 @@ class _RidgeFold:
             for ridge, codes in zip(ridges, self._codes, strict=True)
         ]
         self.predictions = _mean(each).float().numpy()
+
+    @torch.inference_mode()
+    def spread_all(self, rows: Int64[np.ndarray, " people"]) -> Float32[np.ndarray, "people items"] | None:
+        if not bool(self._codes[0].ridge.model.quantiles.any()):
+            return None
+        at = torch.from_numpy(rows)
+        each = []
+        for codes in self._codes:
+            roots = torch.linalg.cholesky(codes.covariance[at].double()).to(codes.mean)
+            # ‖Lᵀx‖² of all items: a person at a time, as people × items × width would not fit.
+            leverages = [(codes.ridge.decoder @ root).square_().sum(dim=1) for root in roots]
+            each.append(torch.stack(leverages).add_(1).sqrt_())
+        return _mean(each).numpy()
 
     @torch.inference_mode()
     def details(

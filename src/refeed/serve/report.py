@@ -78,18 +78,18 @@ def report_of(engine: Engine) -> ModelReport:
 
 
 def _facts(engine: Engine, epochs: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    folder = engine.folder
+    trained = engine.trained
     low, high = engine.scale
     facts = [
-        ("Kind", folder.config.model.kind),
+        ("Kind", trained.config.model.kind),
         ("Digest", engine.digest),
-        ("Items", f"{len(folder.item_ids):,}"),
-        ("Training ratings", f"{int(folder.item_counts.sum()):,}"),
+        ("Items", f"{len(trained.items.ids):,}"),
+        ("Training ratings", f"{int(trained.items.counts.sum()):,}"),
         ("Scale", f"{low:g} to {high:g}" + (f", in steps of {engine.step:g}" if engine.step else "")),
         ("Counts as liked", f"{engine.liked:g} or more"),
     ]
-    if folder.histories is not None:
-        facts.insert(3, ("People", f"{folder.histories.n_users:,}"))
+    if trained.histories is not None:
+        facts.insert(3, ("People", f"{trained.histories.n_users:,}"))
     scored = [line["valid_rmse"] for line in epochs if line["valid_rmse"] is not None]
     if scored:
         facts.append(("Best validation RMSE", f"{min(scored):.4f}"))
@@ -116,7 +116,7 @@ def _learning(epochs: Sequence[dict[str, Any]]) -> Curves | None:
 
 
 def _hide_and_predict(engine: Engine) -> _Hidden | None:
-    histories, generator = engine.folder.histories, np.random.default_rng(0)
+    histories, generator = engine.trained.histories, np.random.default_rng(0)
     if histories is None:
         return None
     enough = np.flatnonzero(histories.user_counts >= _FEWEST)
@@ -131,7 +131,7 @@ def _hide_and_predict(engine: Engine) -> _Hidden | None:
         )
         (answer,) = engine.answer([question])
         found += [
-            (float(rating), line["rating"], np.nan if line["p_liked"] is None else line["p_liked"])
+            (float(rating), line["rating"] or np.nan, np.nan if line["p_liked"] is None else line["p_liked"])
             for rating, line in zip(values[hidden], answer.lines, strict=True)
         ]
     if not found:
@@ -172,7 +172,7 @@ def _signed(number: float) -> str:
 
 
 def _given(engine: Engine) -> Bars | None:
-    histories = engine.folder.histories
+    histories = engine.trained.histories
     if histories is None or not len(histories):
         return None
     values, counts = np.unique(histories.values, return_counts=True)
@@ -183,7 +183,7 @@ def _given(engine: Engine) -> Bars | None:
 
 
 def _popular(engine: Engine) -> Bars:
-    counts = engine.folder.item_counts
+    counts = engine.trained.items.counts
     edges = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000, 1 << 62]
     last = int(np.searchsorted(edges, int(counts.max()), side="right"))
     found, _ = np.histogram(counts, edges[: last + 1])

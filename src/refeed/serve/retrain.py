@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from refeed.errors import ConfigError, DataError, ModelError
 from refeed.evaluation.evaluate import compare, evaluate
-from refeed.model_folder import ModelFolder
+from refeed.progress import Reporter, silent
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.serve.histories import without_users
 from refeed.serve.store import RatingsStore
+from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
-from refeed.training.progress import Reporter, silent
 
 __all__ = ["Retrained", "exchange", "merged", "reload_server", "retrain"]
 
@@ -94,7 +94,7 @@ def retrain(
     """
     if not 0 < hold_back < 1:
         raise ConfigError(f"--hold-back {hold_back}: give a share of the new ratings between 0 and 1")
-    old = ModelFolder.load(run)
+    old = TrainedModel.load(run)
     if old.histories is None:
         raise ModelError(
             f"{run} has no history/; a model can be trained again only from what it was trained on"
@@ -118,11 +118,11 @@ def retrain(
 
 
 def _decide(
-    run: Path, beside: Path, old: ModelFolder, train: Ratings, test: Ratings, fresh: int, tolerance: float
+    run: Path, beside: Path, old: TrainedModel, train: Ratings, test: Ratings, fresh: int, tolerance: float
 ) -> Retrained:
     """Compare both on what was held back of items that both know, and swap or not."""
-    new = ModelFolder.load(beside)
-    known = _over(train, old.item_ids)
+    new = TrainedModel.load(beside)
+    known = _over(train, old.items.ids)
     try:
         common = test.select(_known_pairs(test, known) & _known_pairs(test, train))
         before = evaluate(old.model, known, common, scale=old.scale)
@@ -191,7 +191,7 @@ def merged(old: Ratings, store: RatingsStore, since: int) -> tuple[Ratings, Bool
 def _titles(old: Ratings, items: Ids) -> tuple[str, ...] | None:
     if old.titles is None:
         return None
-    known = dict(zip(old.item_ids, old.titles, strict=True))
+    known = dict(zip(old.items.ids, old.titles, strict=True))
     return tuple(known.get(item, "") for item in items)
 
 

@@ -119,10 +119,10 @@ def prepare_sample(out: Path, say: Callable[[str], None]) -> Path:
         say(f"{out} is there already, and is served as it is")
         return out
     from refeed.config import load_recipe  # noqa: PLC0415 - takes seconds
+    from refeed.progress import reporting  # noqa: PLC0415
     from refeed.ratings.sample import load_sample  # noqa: PLC0415
     from refeed.ratings.split import split_last  # noqa: PLC0415
     from refeed.training.fit import fit  # noqa: PLC0415
-    from refeed.training.progress import reporting  # noqa: PLC0415
 
     started = time.perf_counter()
     parts = split_last(load_sample(), 0.1)

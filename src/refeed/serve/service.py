@@ -67,7 +67,7 @@ class Wish:
 
     k: int = 10
     offset: int = 0
-    by: By = "both"
+    by: By | None = None
     include_seen: bool = False
     liked: float | None = None
     reasons: int = 3
@@ -126,12 +126,12 @@ class Service:
         if isinstance(given, Mapping):
             return dict(given), []
         low, high = engine.scale
-        if low != high and given:
+        if engine.trained.kind == "ratings" and given:
             raise DataError(
                 "a list of items is the history of a model of interactions; this one learned from ratings of "
                 f'{low:g} to {high:g}: give {{"ITEM": RATING}}'
             )
-        return dict.fromkeys(given, high), []
+        return dict.fromkeys(given, 1.0), []
 
     def question(
         self,
@@ -156,7 +156,7 @@ class Service:
             values,
             k=min(wish.k, self.settings.limits.list_length) if asked is None else 0,
             offset=wish.offset,
-            by=wish.by,
+            by=engine.check_by(wish.by),
             candidates=candidates,
             include_seen=wish.include_seen,
             asked=positions,
@@ -246,7 +246,7 @@ class Service:
     def item_id(self, engine: Engine, name: str) -> str:
         """The raw id of an item given by id or title; the name itself, if the model doesn't know it."""
         position = int(engine.catalogue.known_positions([name])[0])
-        return name if position < 0 else engine.folder.item_ids[position]
+        return name if position < 0 else engine.trained.items.ids[position]
 
     def position(self, engine: Engine, name: str) -> int:
         """The position of an item.

@@ -61,7 +61,7 @@ def shown_line(engine: Engine, scale: Scale, line: Line) -> dict[str, Any]:
         else {
             "x": 4 + 192 * scale.share(low),
             "width": max(2.0, 192 * (scale.share(high) - scale.share(low))),
-            "point": 4 + 192 * scale.share(line["rating"]),
+            "point": 4 + 192 * scale.share(line["rating"] or scale.low),
         },
         "because": [
             {

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Int64
 
 from refeed.config import TrainConfig
+from refeed.models.learner import Learner
 from refeed.models.share import Share
 from refeed.runtime import Runtime
-from refeed.training.learner import Learner
 
 __all__ = ["Batches", "batch_size"]
 

@@ -1,4 +1,4 @@
-"""`resume.pt`: all that training needs to go on as if it had never stopped, whole or absent.
+"""`resume.pt`: all that training needs to go on as if it had never stopped, written atomically.
 
 It holds the weights, the optimizer's state and the place in the epoch. The order of the users and the dropout
 follow from (seed, epoch, batch), so there is no generator to save. Loading runs no code (`weights_only`).
@@ -19,7 +19,7 @@ from refeed.files import atomic_file
 
 __all__ = ["Place", "load_checkpoint", "place_of", "save_checkpoint"]
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass
@@ -36,9 +36,8 @@ class Place:
         metrics: the lines of metrics.jsonl so far.
         best_epoch: of the member's lowest validation RMSE, counted from 1 as in the metrics; 0: none yet.
         best_rmse: that RMSE.
-        half: whether products take bf16, as it was chosen at the start; None: not chosen yet.
-        collapse_from: users a batch from which on re-feeds are computed collapsed, as it was measured at the
-            start; None: not measured.
+        lowered: how often the member started again at a lower rate (`training/too_fast.py`).
+        choices: how this machine computes the steps, as it was decided at the start (`Learner.choose_paths`).
     """
 
     member: int = 0
@@ -50,8 +49,8 @@ class Place:
     metrics: list[dict[str, int | float | None]] = field(default_factory=list)
     best_epoch: int = 0
     best_rmse: float = float("inf")
-    half: bool | None = None
-    collapse_from: int | None = None
+    lowered: int = 0
+    choices: dict[str, int | bool] = field(default_factory=dict)
 
     def finish_epoch(self) -> None:
         """Move on to the next epoch."""

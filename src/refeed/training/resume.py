@@ -11,7 +11,12 @@ from refeed.model_folder import write_text
 from refeed.models.ridge.auto import AUTO_SETTINGS
 from refeed.ratings.store import Ratings
 
-__all__ = ["resumed_config"]
+__all__ = ["can_resume", "resumed_config"]
+
+
+def can_resume(out: Path) -> bool:
+    """Whether a training has begun in `out`; the folder comes to be whole, with its settings in it."""
+    return (out / "config.toml").is_file()
 
 
 def resumed_config(out: Path, config: Config, train: Ratings) -> Config:
@@ -21,14 +26,9 @@ def resumed_config(out: Path, config: Config, train: Ratings) -> Config:
     what the ratings settled it to be.
 
     Raises:
-        ConfigError: there is nothing to resume, or something else differs.
+        ConfigError: something else differs.
     """
     path = out / "config.toml"
-    if not path.is_file():
-        raise ConfigError(
-            f"there is no training to resume in {out}; leave --resume out to start one "
-            "(and remove the folder if it is there)"
-        )
     free = {"epochs", "steps", "patience", "checkpoint_minutes"}
     before = _sections(config_from_toml(path.read_text(encoding="utf-8"), where=str(path)))
     after = {

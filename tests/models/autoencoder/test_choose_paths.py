@@ -9,8 +9,8 @@ from refeed.config import AutoencoderConfig, TrainConfig
 from refeed.models.autoencoder.network import Autoencoder
 from refeed.models.autoencoder.paths import choose_paths, takes_halves
 from refeed.models.autoencoder.refeed_cost import Costs, collapses
+from refeed.models.learner import Choices
 from refeed.runtime import Runtime
-from refeed.training.checkpoint import Place
 
 RUNTIME = Runtime(torch.device("cpu"))
 
@@ -26,10 +26,11 @@ def test_a_precision_that_is_set_is_taken_and_said(
     precision: Literal["float32", "float64", "bf16"], half: torch.dtype | None
 ) -> None:
     said: list[str] = []
-    model, place = linear_model(), Place()
-    choose_paths(model, TrainConfig(precision=precision), place, RUNTIME, said.append)
+    model = linear_model()
+    choices: Choices = {}
+    choose_paths(model, TrainConfig(precision=precision), choices, RUNTIME, said.append)
     assert model.operand_type == half
-    assert place.half is (half is not None)
+    assert choices["half"] is (half is not None)
     assert any(f"{precision}, as set" in line for line in said)
 
 
@@ -42,17 +43,18 @@ def test_auto_times_both_and_says_the_ratio() -> None:
 def test_a_resumed_training_keeps_what_was_chosen() -> None:
     said: list[str] = []
     model = linear_model()
-    place = Place(half=True, collapse_from=77)
-    choose_paths(model, TrainConfig(precision="auto", refeed=1), place, RUNTIME, said.append)
+    choices: Choices = {"half": True, "collapse_from": 77}
+    choose_paths(model, TrainConfig(precision="auto", refeed=1), choices, RUNTIME, said.append)
     assert (model.operand_type, model.collapse_from) == (torch.bfloat16, 77)
     assert not any("bf16 is" in line for line in said)
 
 
 def test_large_products_are_timed_and_the_times_decide() -> None:
     said: list[str] = []
-    model, place = linear_model(n_items=20_000, width=128), Place()
-    choose_paths(model, TrainConfig(refeed=1), place, RUNTIME, said.append)
-    assert place.collapse_from == model.collapse_from
+    model = linear_model(n_items=20_000, width=128)
+    choices: Choices = {}
+    choose_paths(model, TrainConfig(refeed=1), choices, RUNTIME, said.append)
+    assert choices["collapse_from"] == model.collapse_from
     assert model.collapse_from is not None
     assert [collapses(model, model.collapse_from - 1), collapses(model, model.collapse_from)] == [False, True]
     assert any("ms a user dense" in line and "ms a batch collapsed" in line for line in said)
@@ -60,8 +62,9 @@ def test_large_products_are_timed_and_the_times_decide() -> None:
 
 def test_small_products_are_not_timed() -> None:
     said: list[str] = []
-    model, place = linear_model(), Place()
-    choose_paths(model, TrainConfig(refeed=1), place, RUNTIME, said.append)
+    model = linear_model()
+    choices: Choices = {}
+    choose_paths(model, TrainConfig(refeed=1), choices, RUNTIME, said.append)
     assert model.collapse_from is None
     assert not any("collapsed" in line for line in said)
 

@@ -5,13 +5,13 @@ import torch
 
 from refeed.config import AutoencoderConfig, Config, TrainConfig
 from refeed.models.autoencoder.example import corrupted
+from refeed.models.autoencoder.learner import AutoencoderLearner
 from refeed.models.autoencoder.network import Autoencoder
 from refeed.models.biases import Biases
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.runtime import Runtime
 from refeed.training.batches import Batches
-from refeed.training.learner import AutoencoderLearner
 
 
 def ratings() -> Ratings:

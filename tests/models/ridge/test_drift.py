@@ -8,13 +8,13 @@ import pytest
 from refeed.config import Config, RidgeConfig, TrainConfig
 from refeed.errors import ConfigError
 from refeed.evaluation.metrics import rmse
-from refeed.model_folder import ModelFolder
 from refeed.models.ridge.model import RidgeAutoencoder
+from refeed.progress import reporting
 from refeed.ratings.ids import Ids
 from refeed.ratings.pairs import align_to
 from refeed.ratings.store import Ratings
+from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
-from refeed.training.progress import reporting
 
 DAY = 86_400
 USERS, ITEMS, DAYS, LATEST = 800, 20, 1000, 30
@@ -50,7 +50,7 @@ def ridge(drift: float | str) -> Config:
 
 
 def trained(run: Path) -> RidgeAutoencoder:
-    model = ModelFolder.load(run).model
+    model = TrainedModel.load(run).model
     assert isinstance(model, RidgeAutoencoder)
     return model
 
@@ -100,7 +100,7 @@ def test_each_member_of_an_ensemble_carries_its_own_drift_forward(tmp_path: Path
     config = ridge("auto")
     config = config.model_copy(update={"train": config.train.model_copy(update={"ensemble": 2})})
     fit(train, valid, config, tmp_path / "run")
-    weights = ModelFolder.load(tmp_path / "run").model.state_dict()  # type: ignore[attr-defined]
+    weights = TrainedModel.load(tmp_path / "run").model.state_dict()  # type: ignore[attr-defined]
     first, second = (weights[f"members.{member}.drift"] for member in range(2))
     assert first.any()
     assert second.any()
@@ -110,7 +110,7 @@ def test_each_member_of_an_ensemble_carries_its_own_drift_forward(tmp_path: Path
 def test_the_last_weights_carry_drift_forward_as_the_best_do(tmp_path: Path) -> None:
     train, valid = moving(1.0)
     fit(train, valid, ridge("auto"), tmp_path / "run")
-    last = ModelFolder.load(tmp_path / "run", "last").model
+    last = TrainedModel.load(tmp_path / "run", "last").model
     assert isinstance(last, RidgeAutoencoder)
     assert last.drift.any()
 

@@ -128,14 +128,17 @@ class Autoencoder(nn.Module):
             units = self._activation(before)
             return dropout(units) if dropout is not None and drop else units
 
-        depth = len(self.encode_w)  # of the layers after the first
+        depth = len(self.encode_w)  # of the encoder's layers after the first
         units = layer(first, drop=everywhere or depth == 0)
-        for number, weight in enumerate(self.encode_w, start=1):
-            before = product(units, weight.t(), self.operands) + self.encode_b[number]
+        for number, (weight, bias) in enumerate(self.layers_after_the_first(), start=1):
+            before = product(units, weight.t(), self.operands) + bias
             units = layer(before, drop=everywhere or number == depth)
-        for number, weight in enumerate(self._decoder_weights()):
-            units = layer(product(units, weight.t(), self.operands) + self.decode_b[number], drop=everywhere)
         return units
+
+    def layers_after_the_first(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The weights (out, in) and biases of the hidden layers, the first and the output left out."""
+        yield from zip(self.encode_w, self.encode_b[1:], strict=True)
+        yield from zip(self._decoder_weights(), self.decode_b[:-1], strict=True)
 
     def output_at(self, hidden: Float[Tensor, "users width"], batch: Batch) -> Float[Tensor, " pairs"]:
         """The outputs at the pairs of a batch."""

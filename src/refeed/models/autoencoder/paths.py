@@ -10,8 +10,8 @@ from refeed.config import TrainConfig
 from refeed.kernels import kernels
 from refeed.models.autoencoder.network import Autoencoder
 from refeed.models.autoencoder.refeed_cost import timed_costs
+from refeed.models.learner import Choices
 from refeed.runtime import Runtime
-from refeed.training.checkpoint import Place
 
 __all__ = ["choose_paths", "takes_halves"]
 
@@ -24,30 +24,30 @@ _TOO_SMALL = 1 << 28  # multiplications of a collapsed product; for a smaller on
 def choose_paths(
     model: Autoencoder,
     config: TrainConfig,
-    place: Place,
+    choices: Choices,
     runtime: Runtime,
     say: Callable[[str], None],
 ) -> None:
-    """Choose the precision of products and the path of re-feeds, or take what the place remembers.
+    """Choose the precision of products and the path of re-feeds, or take what is noted.
 
     A training that goes on must compute as it did before, whatever the machine is busy with now; and all
     processes as the first one does.
     """
-    if place.half is None:
+    if "half" not in choices:
         half, why = takes_halves(config.precision, runtime.device)
-        place.half = bool(_of_first(int(half), runtime))
-        say(f"products in {'bf16' if place.half else 'the precision of the weights'}: {why}")
-    model.operand_type = torch.bfloat16 if place.half else None
+        choices["half"] = bool(_of_first(int(half), runtime))
+        say(f"products in {'bf16' if choices['half'] else 'the precision of the weights'}: {why}")
+    model.operand_type = torch.bfloat16 if choices["half"] else None
     out = model.item_out_weight
     measurable = model.linear_output and len(out) * out.shape[1] ** 2 >= _TOO_SMALL
-    if config.refeed and config.refeed_path == "auto" and measurable and place.collapse_from is None:
+    if config.refeed and config.refeed_path == "auto" and measurable and "collapse_from" not in choices:
         costs = timed_costs(model)
-        place.collapse_from = _of_first(costs.collapse_from, runtime)
+        choices["collapse_from"] = _of_first(costs.collapse_from, runtime)
         say(
             f"the products of a re-feed take {1e3 * costs.dense:.2g} ms a user dense, "
             f"{1e3 * costs.collapsed:.3g} ms a batch collapsed"
         )
-    model.collapse_from = place.collapse_from
+    model.collapse_from = choices.get("collapse_from")
     if runtime.device.type == "cpu" and kernels() is None:
         say("the compiled kernels are not there (no C compiler when refeed was installed): PyTorch's serve")
 

@@ -95,3 +95,9 @@ class Blend(nn.Module):
     ) -> Float64[np.ndarray, " pairs"]:
         """Those of the ridge autoencoders (see `Uncertain`)."""
         return self.ridge.predictive_std(histories, users, items)
+
+    def predictive_std_all(
+        self, histories: Ratings, users: Int64[np.ndarray, " users"]
+    ) -> Float32[np.ndarray, "users items"]:
+        """Those of the ridge autoencoders, of all items (see `Uncertain`)."""
+        return self.ridge.predictive_std_all(histories, users)

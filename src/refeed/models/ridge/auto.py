@@ -1,30 +1,28 @@
 """Settings that say "auto", resolved from the ratings."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Int64
 
 from refeed.config import Config, RidgeConfig
 from refeed.errors import ConfigError
 from refeed.evaluation.metrics import clipped, rmse
 from refeed.models.interface import Model
-from refeed.models.ridge.learner import RidgeLearner
-from refeed.optim.optimizer import make_optimizer, set_learning_rate
+from refeed.models.variances import variances_of
+from refeed.progress import Reporter
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
-from refeed.runtime import Runtime
-from refeed.training.batches import Batches
-from refeed.training.progress import Reporter
-from refeed.training.schedule import learning_rate
 
 __all__ = ["AUTO_SETTINGS", "resolve_auto"]
 
-AUTO_SETTINGS = ("width", "prior_vectors", "prior_users")
+Trained = Callable[[Config, Ratings], Model]
+"""Trains a model with all its updates."""
+
+AUTO_SETTINGS = ("width", "prior_vectors", "prior_users", "prior_bias")
 """The settings of a model that may say "auto"."""
 
 _START, _POWER = 500.0, 0.5
@@ -32,12 +30,18 @@ _START, _POWER = 500.0, 0.5
 
 _RATIO = 2.0  # of the prior of V to that of F: found likewise
 _FACTOR = 3.0  # between the priors that are tried
-_MOST = 1_000_000  # ratings that priors are tried with, about: with more of them a trial takes too long
+_SHORTER = 3  # a trial makes so many times fewer updates than the training
+_LONGER = 1.5  # what is best after a whole training, against a trial: weaker priors do well at first
+_FARTHEST = 4  # steps of the factor from the start
+_MOST = 250_000  # ratings that priors are tried with, about, unless items are rare in them
+_SCARCE = 20.0  # ratings an item that a sample of users must leave
+_LARGEST = 1_000_000  # ratings of a sample, about, however rare items are in it
+_THIN = 6.0  # ratings for each user and item
 _HARDLY = 1e-4  # a prior that is better by no more than this part of the error ends the walk
 
 
 def resolve_auto(
-    config: Config, train: Ratings, held_out: Aligned | None, runtime: Runtime, reporter: Reporter
+    config: Config, train: Ratings, held_out: Aligned | None, reporter: Reporter, trained: Trained
 ) -> Config:
     """The same config without "auto".
 
@@ -45,8 +49,8 @@ def resolve_auto(
         config: as given.
         train: the training ratings; their number decides the width, and where to look for the priors.
         held_out: the validation ratings, on which the priors are chosen.
-        runtime: where to compute; all processes come to the same result.
         reporter: hears about the trials.
+        trained: trains a model for a trial; all processes come to the same result.
 
     Raises:
         ConfigError: drift is asked for, and the ratings have no times.
@@ -60,23 +64,31 @@ def resolve_auto(
             "prepare them with times, or leave it out"
         )
     if model.width == "auto":
-        config = _with(config, {"width": _width(len(train))})
+        config = _with(config, {"width": _width(train)})
+    if model.prior_bias == "auto":
+        # The penalty is prior / 2 × b² beside a sum of squared errors.
+        config = _with(config, {"prior_bias": _round(2 * variances_of(train).item_damping)})
     if "auto" not in (model.prior_users, model.prior_vectors):
         return config
     of_users = _START * (len(train) / 100_000) ** _POWER
     priors = of_users, _RATIO * of_users
     if held_out is not None:
-        tried, known = _sample(train, held_out)
+        tried, known = _sample(train, held_out, config.train.seed)
         if len(known):
             # What is best grows with the ratings as the start does (benchmarks/RESULTS.md).
             grown = (len(train) / len(tried)) ** _POWER
             start = priors[0] / grown, priors[1] / grown
-            best = _best_priors(_with_less(config, grown), start, tried, known, runtime, reporter)
+            search = _Search(_with_less(config, grown), start, tried, known, reporter, trained)
+            best = search.best()
             priors = best[0] * grown, best[1] * grown
     return _with_priors(config, *priors)
 
 
-def _width(ratings: int) -> int:
+def _width(train: Ratings) -> int:
+    """By how many ratings there are; few of each user and item can't tell many directions."""
+    ratings = len(train)
+    if ratings < _THIN * (np.count_nonzero(train.user_counts) + np.count_nonzero(train.item_counts)):
+        return 16
     return 24 if ratings < 200_000 else 32 if ratings < 600_000 else 48
 
 
@@ -103,11 +115,12 @@ def _with(config: Config, settings: Mapping[str, Any]) -> Config:
     return config.model_copy(update={"model": config.model.model_copy(update=settings)})
 
 
-def _sample(train: Ratings, held_out: Aligned) -> tuple[Ratings, Aligned]:
-    """About a million ratings, of as many users as have them, and what is held out of theirs."""
-    if len(train) <= _MOST:
+def _sample(train: Ratings, held_out: Aligned, seed: int) -> tuple[Ratings, Aligned]:
+    """Some of the users, with all their ratings, and what is held out of theirs: enough to tell items by."""
+    most = min(max(_MOST, _SCARCE * np.count_nonzero(train.item_counts)), _LARGEST)
+    if len(train) <= most:
         return train, held_out
-    chosen = np.random.default_rng(0).random(train.n_users) < _MOST / len(train)
+    chosen = np.random.default_rng(seed).random(train.n_users) < most / len(train)
     sample = train.select(np.repeat(chosen, train.user_counts))
     users, items = (_positions(counts) for counts in (sample.user_counts, sample.item_counts))
     known = (users[held_out.users] >= 0) & (items[held_out.items] >= 0)
@@ -115,6 +128,7 @@ def _sample(train: Ratings, held_out: Aligned) -> tuple[Ratings, Aligned]:
         held_out,
         users=users[held_out.users[known]],
         items=items[held_out.items[known]],
+        rows=held_out.rows[known],
         values=held_out.values[known],
         times=None if held_out.times is None else held_out.times[known],
     )
@@ -126,55 +140,104 @@ def _positions(counts: Int64[np.ndarray, " all"]) -> Int64[np.ndarray, " all"]:
     return positions
 
 
-def _best_priors(
-    config: Config,
-    start: tuple[float, float],
-    train: Ratings,
-    held_out: Aligned,
-    runtime: Runtime,
-    reporter: Reporter,
-) -> tuple[float, float]:
-    """The priors of F and V with the lowest validation RMSE: a walk, as long as it gets better.
+class _Search:
+    """The priors of F and V with the lowest validation RMSE, from short trainings.
 
-    First both get stronger or weaker together; then that of F alone gets stronger, as there are ratings where
-    who rated an item says little of it. Every trial is a whole training: after a shorter one weaker priors
-    look too good.
+    First both get stronger or weaker together, until the best lies between two others; what is taken is the
+    lowest point of the parabola through the three. Then that of F alone gets stronger, as there are ratings
+    where who rated an item says little of it.
+
+    Args:
+        config: of a trial, but for the priors.
+        start: of F and V.
+        train: the ratings to try with.
+        held_out: the ratings to judge by.
+        reporter: hears about every trial.
+        trained: trains a model.
     """
-    errors: dict[str, float] = {}
 
-    def error(of_users: float, of_vectors: float) -> float:
-        tried = _with_priors(config, of_users, of_vectors)
-        priors = ", ".join(
-            f"model.{name} = {getattr(tried.model, name):g}" for name in ("prior_users", "prior_vectors")
-        )
-        if priors not in errors:
-            predicted = _trained(tried, train, runtime).predict(train, held_out.users, held_out.items)
-            errors[priors] = rmse(clipped(predicted, train.scale), held_out.values)
-            reporter.say(f"trial ({len(train):,} ratings): {priors}, validation RMSE {errors[priors]:.4f}")
-        return errors[priors]
+    def __init__(
+        self,
+        config: Config,
+        start: tuple[float, float],
+        train: Ratings,
+        held_out: Aligned,
+        reporter: Reporter,
+        trained: Trained,
+    ) -> None:
+        self.config, self.start, self.train, self.held_out = _shorter(config), start, train, held_out
+        self.reporter, self.trained = reporter, trained
+        self.errors: dict[tuple[float, float], float] = {}
 
-    def walked(users: float, vectors: float, factors: tuple[float, float]) -> tuple[float, float]:
-        while error(users * factors[0], vectors * factors[1]) < error(users, vectors) * (1 - _HARDLY):
-            users, vectors = users * factors[0], vectors * factors[1]
-        return users, vectors
+    def best(self) -> tuple[float, float]:
+        """Those of F and V."""
+        both = self._both()
+        users, vectors = self._priors(both)
+        factor = _LONGER * _FACTOR ** self._between(both)
+        while self._error(users * _FACTOR, vectors) < self._error(users, vectors) * (1 - _HARDLY):
+            users *= _FACTOR
+        return users * factor, vectors * factor
 
-    stronger = walked(*start, (_FACTOR, _FACTOR))
-    priors = stronger if stronger != start else walked(*start, (1 / _FACTOR, 1 / _FACTOR))
-    return walked(*priors, (_FACTOR, 1.0))
+    def _priors(self, steps: int) -> tuple[float, float]:
+        return self.start[0] * _FACTOR**steps, self.start[1] * _FACTOR**steps
 
+    def _both(self) -> int:
+        """How many steps from the start the best is, where both priors change together."""
+        best = min((0, 1, -1), key=lambda steps: self._error(*self._priors(steps)))
+        while 0 < abs(best) < _FARTHEST:
+            further = best + int(np.sign(best))
+            if self._error(*self._priors(further)) >= self._error(*self._priors(best)) * (1 - _HARDLY):
+                break
+            best = further
+        return best
 
-def _trained(config: Config, train: Ratings, runtime: Runtime) -> Model:
-    """A model after all its steps, without a folder."""
-    learner = RidgeLearner(config, train, runtime.device, calibrated=False)
-    batches = Batches(learner, config.train, runtime)
-    optimizer = make_optimizer(learner.parameter_groups(), config.train)
-    generator = torch.Generator(runtime.device)
-    steps = config.train.steps or config.train.epochs * len(batches)
-    for done in range(0, steps, len(batches)):
-        for share in islice(batches.epoch(done // len(batches)), steps - done):
-            rate = learning_rate(
-                config.train, done // len(batches), share.number, batches=len(batches), users=batches.size
+    def _between(self, best: int) -> float:
+        """Where the parabola through the best point and its neighbours is lowest, in steps from the best."""
+        known = [self.errors.get(self._key(*self._priors(best + step))) for step in (-1, 0, 1)]
+        if None in known:
+            return 0.0
+        weaker, middle, stronger = (float(error) for error in known if error is not None)
+        curvature = weaker - 2 * middle + stronger
+        return float(np.clip((weaker - stronger) / (2 * curvature), -0.5, 0.5)) if curvature > 0 else 0.0
+
+    def _key(self, of_users: float, of_vectors: float) -> tuple[float, float]:
+        tried: Any = _with_priors(self.config, of_users, of_vectors).model
+        return float(tried.prior_users), float(tried.prior_vectors)
+
+    def _error(self, of_users: float, of_vectors: float) -> float:
+        """The validation RMSE after a trial, which is made once."""
+        priors = self._key(of_users, of_vectors)
+        if priors not in self.errors:
+            started = time.perf_counter()
+            model = self.trained(_with_priors(self.config, of_users, of_vectors), self.train)
+            predicted = model.predict(self.train, self.held_out.users, self.held_out.items)
+            error = rmse(clipped(predicted, self.train.scale), self.held_out.values)
+            self.errors[priors] = error
+            self.reporter.say(
+                f"trial {len(self.errors)} ({len(self.train):,} ratings, {_length(self.config)}): "
+                f"model.prior_users = {priors[0]:g}, model.prior_vectors = {priors[1]:g}, "
+                f"validation RMSE {error:.4f}, {time.perf_counter() - started:.1f} s; "
+                f"{self._to_come()} more"
             )
-            set_learning_rate(optimizer, rate)
-            learner.step(share, optimizer, generator.manual_seed(done + share.number), runtime)
-    return learner.finished()
+        return self.errors[priors]
+
+    def _to_come(self) -> str:
+        """How many trials follow: the start's neighbours, and a stronger F if it isn't given."""
+        least = (3 if self.config.model.prior_users != "auto" else 4) - len(self.errors)  # type: ignore[union-attr]
+        return f"at least {least}" if least > 0 else "perhaps one"
+
+
+def _shorter(config: Config) -> Config:
+    """Of a trial: the same schedule in a third of the updates."""
+    train = config.train
+    settings: dict[str, Any] = {"warmup": train.warmup // _SHORTER}
+    if train.steps is not None:
+        settings["steps"] = max(1, train.steps // _SHORTER)
+    else:
+        settings["epochs"] = max(1, train.epochs // _SHORTER)
+    return config.model_copy(update={"train": train.model_copy(update=settings)})
+
+
+def _length(config: Config) -> str:
+    train = config.train
+    return f"{train.epochs} epochs" if train.steps is None else f"{train.steps} updates"

@@ -12,6 +12,7 @@ rating and no direction is relied upon too much. Priors are Gaussian: the precis
 divided by the number of ratings, is the factor of an L2 penalty.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,24 +21,30 @@ import torch
 from jaxtyping import Float, Float64, Int32, Int64
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding, embedding_bag
 
 from refeed.config import Config, RidgeConfig
+from refeed.models.calibrate import calibrate
+from refeed.models.interface import Model
 from refeed.models.intervals import quantiles
+from refeed.models.learner import Choices
+from refeed.models.ridge.drift import carry_forward
 from refeed.models.ridge.interaction_matrix import InteractionMatrix
+from refeed.models.ridge.levels import hold_to_biases, levels_of
 from refeed.models.ridge.model import RARE, Places, RidgeAutoencoder, precision_of
 from refeed.models.ridge.padded import Padded, padded
 from refeed.models.ridge.posterior import leave_one_out
 from refeed.models.share import Share
+from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
 from refeed.runtime import Runtime
 
 __all__ = ["RidgeExample", "RidgeLearner"]
 
 _START = 0.05  # deviation of V at the start
-_SCALE, _DOUBT = 0.35, 0.3  # s and a at the start
-_DAMPING = 10.0  # of b0 at the start
+_DOUBT = 0.3  # a at the start
 _CALIBRATED = 2000  # users whose leave-one-out errors tell how sure predictions are
+_RATERS = 1000.0  # of an item, up to which F learns at the rate of all
 _OFTEN = 64  # F is updated so often that its sums, over all ratings, cost at most about what the batches cost
 
 
@@ -86,11 +93,12 @@ class RidgeLearner(nn.Module):
     ) -> None:
         super().__init__()
         model = config.model
-        self._calibrated = calibrated
+        self._calibrated, self._seed = calibrated, config.train.seed
         if not isinstance(model, RidgeConfig) or "auto" in (
             model.width,
             model.prior_users,
             model.prior_vectors,
+            model.prior_bias,
         ):
             raise TypeError("the width and the priors must be resolved first (models/ridge/auto.py)")
         self.config, self.rows = model, train
@@ -102,13 +110,16 @@ class RidgeLearner(nn.Module):
         counts = torch.from_numpy(train.item_counts)
         self._root = counts.clamp(min=1).to(like).rsqrt()[:, None]
         self._rareness = 1 / (counts.to(like) + RARE)
+        self._pace = _pace(train.item_counts)
         generator = torch.Generator().manual_seed(config.train.seed)
         start = torch.randn(train.n_items, width, generator=generator) * _START
         self.vectors = nn.Parameter(start.to(like))
-        self.bias = nn.Parameter(torch.from_numpy(self._damped_means()).to(like))
+        # Rare items are touched by few steps: what these can't learn must be there at the start.
+        levels, scale = levels_of(train, model.shrinkage)
+        self.bias = nn.Parameter(torch.from_numpy(levels / self.deviation).to(like))
+        self.scale = nn.Parameter(like.new_tensor(scale))
         self.users = nn.Parameter(like.new_zeros(train.n_users, width + 1))
         self.implicit = nn.Parameter(like.new_zeros(train.n_items, width + 1))
-        self.scale = nn.Parameter(like.new_tensor(_SCALE))
         self.log_doubt = nn.Parameter(like.new_tensor(np.log(_DOUBT)))
         # What F's next update will be made of, and when it is due; saved, as training may stop in between.
         self.register_buffer("waiting", like.new_zeros(train.n_items, width + 1))
@@ -121,15 +132,34 @@ class RidgeLearner(nn.Module):
         model, ratings = self.config, len(self.rows)
         return [
             {"params": [self.vectors], "weight_decay": float(model.prior_vectors) / ratings},
-            {"params": [self.users], "weight_decay": float(model.prior_users) / ratings},
+            {"params": [self.users], "weight_decay": float(model.prior_users) / ratings, "rate": self._pace},
             {"params": [self.implicit], "weight_decay": model.prior_implicit / ratings},
-            {"params": [self.bias], "weight_decay": model.prior_bias / ratings},
+            {"params": [self.bias], "weight_decay": float(model.prior_bias) / ratings},
             {"params": [self.scale, self.log_doubt], "weight_decay": 0.0},
         ]
 
     def sparse_matrices(self, touched: float) -> tuple[()]:  # noqa: ARG002
         """None: their priors, an L2 penalty, touch every row."""
         return ()
+
+    def choose_paths(self, choices: Choices, runtime: Runtime, say: Callable[[str], None]) -> None:
+        """There is one way only."""
+
+    def facts(self, batch: int, touched: float, runtime: Runtime) -> list[str]:  # noqa: ARG002
+        """None beside the sizes."""
+        return []
+
+    def hints(self) -> list[str]:
+        """None beside a smaller rate."""
+        return []
+
+    def complete(self, model: Model, train: Ratings, held_out: Aligned | None) -> str | None:
+        """Carry the drift of items forward, and calibrate the intervals."""
+        if not isinstance(model, RidgeAutoencoder):
+            raise TypeError(f"a ridge autoencoder is completed here, not a {type(model).__name__}")
+        said = [hold_to_biases(model, train, held_out), carry_forward(model, train, held_out, self.config)]
+        calibrate(model, train, held_out, self._seed)
+        return "; ".join(line for line in said if line) or None
 
     # ------------------------------------------------------------------ batches
 
@@ -196,16 +226,17 @@ class RidgeLearner(nn.Module):
         noise = torch.randn(vectors.shape, generator=generator, dtype=vectors.dtype, device=vectors.device)
         noise = noise.mul_(self.config.noise).add_(1)
         table = torch.cat([vectors * noise, bias[:, None], self.implicit.detach()[cells]], dim=1)
-        table.requires_grad_()
-        loss = table.new_zeros(())
+        gradient, loss = torch.zeros_like(table), table.new_zeros(())
+        # A process whose share of the batch is empty has no gradient of its own.
+        for parameter in (self.scale, self.log_doubt):
+            parameter.grad = torch.zeros_like(parameter)
         for block in padded(example.indptr):
-            part = self._errors(example, block, table)[0].square().sum() / ratings
+            items, found = self._found(example, block, table)
+            part = self._errors(example, block, items, found.requires_grad_())[0].square().sum() / ratings
             part.backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
-        # A process whose share of the batch is empty has no gradient of its own.
-        gradient = torch.zeros_like(table) if table.grad is None else table.grad
-        for parameter in (self.scale, self.log_doubt):
-            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            if found.grad is not None:
+                gradient.index_add_(0, items.flatten(), found.grad.flatten(0, 1))
         width = vectors.shape[1]
         grad_vectors, grad_bias, grad_implicit = (
             gradient[:, :width],
@@ -219,18 +250,28 @@ class RidgeLearner(nn.Module):
         self._wait(example, of_items * self._root[cells])
         return loss
 
+    def _found(
+        self, example: RidgeExample, block: Padded, table: Float[Tensor, "distinct columns"]
+    ) -> tuple[Int64[Tensor, "users places"], Float[Tensor, "users places columns"]]:
+        """Which of the batch's items are at a block's places, and what the table says of each."""
+        items = torch.from_numpy(block.of(example.items).astype(np.int64)).to(table.device)
+        return items, embedding(items, table)
+
     def _errors(
-        self, example: RidgeExample, block: Padded, table: Tensor
+        self,
+        example: RidgeExample,
+        block: Padded,
+        items: Int64[Tensor, "users places"],
+        found: Float[Tensor, "users places columns"],
     ) -> tuple[Float[Tensor, "users places"], Float[Tensor, "users places"]]:
         """The leave-one-out errors of a block of users, and xᵀA⁻¹x of the codes that made them."""
-        items = torch.from_numpy(block.of(example.items).astype(np.int64)).to(table.device)
-        places = Places.gather(
-            table,
-            items,
-            torch.from_numpy(block.of(example.values)).to(table),
-            torch.from_numpy(block.of(example.observed)).to(table),
+        width = self.vectors.shape[1]
+        places = Places.of(
+            (found[..., :width], found[..., width], found[..., width + 1 :]),
+            torch.from_numpy(block.of(example.values)).to(found),
+            torch.from_numpy(block.of(example.observed)).to(found),
             scale=self.scale,
-            rareness=self._rareness[example.distinct],
+            rareness=self._rareness[example.distinct[items]],
         )
         shrinkage = self.config.shrinkage
         errors, leverages = leave_one_out(
@@ -240,7 +281,7 @@ class RidgeLearner(nn.Module):
             precision_of(places, shrinkage, self.log_doubt.exp()),
             places.observed,
         )
-        return errors * torch.from_numpy(block.rated).to(table), leverages
+        return errors * torch.from_numpy(block.rated).to(found), leverages
 
     def _wait(self, example: RidgeExample, grad_sums: Float[Tensor, "distinct width"]) -> None:
         """Add a batch's gradient of the sums to what F's next update is made of, and make it if it is due."""
@@ -276,14 +317,14 @@ class RidgeLearner(nn.Module):
         Taken from the training ratings of some of the users, nothing hidden and no noise.
         """
         everybody = np.flatnonzero(self.rows.user_counts)
-        users = np.random.default_rng(0).permutation(everybody)[:_CALIBRATED]
+        users = np.random.default_rng(self._seed).permutation(everybody)[:_CALIBRATED]
         count = int(self.rows.user_counts[users].sum())
         example = self._example(users, slice(0, len(users)), np.ones(count, dtype=bool))
         vectors, bias = self._items_of(example)
         table = torch.cat([vectors, bias[:, None], self.implicit[example.distinct]], dim=1)
         errors, predictive_std = [], []
         for block in padded(example.indptr):
-            each, leverages = self._errors(example, block, table)
+            each, leverages = self._errors(example, block, *self._found(example, block, table))
             errors.append(each.cpu().numpy()[block.rated] * self.deviation)
             predictive_std.append(np.sqrt(1 + leverages.cpu().numpy()[block.rated]))
         return quantiles(
@@ -318,9 +359,12 @@ class RidgeLearner(nn.Module):
             model.quantiles.copy_(torch.from_numpy(self.quantiles()))
         return model.eval()
 
-    def _damped_means(self) -> Float64[np.ndarray, " items"]:
-        """Σ r / (n + 10) of each item's standardised ratings."""
-        train = self.rows
-        sums = np.bincount(train.items, weights=train.values, minlength=train.n_items)
-        means: Float64[np.ndarray, " items"] = (sums - self.mean * train.item_counts) / self.deviation
-        return means / (train.item_counts + _DAMPING)
+
+def _pace(counts: Int64[np.ndarray, " items"]) -> float:
+    """F's learning rate as a part of that of all others.
+
+    Adam moves every F_w by about the rate, and where an item's n raters agree, v and b, which add n^-½ Σ F,
+    by √n times as much. So from some n on F must learn the slower the more raters a rated item has.
+    """
+    raters = float(np.square(counts, dtype=np.float64).sum() / max(counts.sum(), 1))
+    return float(min(1.0, np.sqrt(_RATERS / max(raters, 1.0))))

@@ -15,7 +15,8 @@ comes with a predictive standard deviation (`predictive_std`).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -23,7 +24,6 @@ import torch
 from jaxtyping import Float, Float32, Float64, Int64
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import embedding
 
 from refeed.config import RidgeConfig
 from refeed.models.intervals import LEVELS
@@ -31,13 +31,18 @@ from refeed.models.ridge.padded import Padded, padded
 from refeed.models.ridge.posterior import Posterior, leave_one_out, posterior
 from refeed.ratings.store import Ratings
 
-__all__ = ["RARE", "Places", "RidgeAutoencoder", "code_of", "precision_of"]
+__all__ = ["RARE", "Places", "RidgeAutoencoder", "code_of", "in_double", "precision_of"]
 
 RARE = 5.0
 """Ratings added to an item's count where its uncertainty is taken from it."""
 
 _USERS_AT_ONCE = 4096
-_PAIRS_AT_ONCE = 1 << 18
+_PAIRS_AT_ONCE = 1 << 16
+_CODES_AT_ONCE = 256  # that are held as matrices
+_PAIRS_A_PRODUCT = 1 << 12  # of one user: bounds what x and A⁻¹ x take beside each other
+
+_Some = slice | Int64[Tensor, " some"]
+"""Positions of items."""
 
 
 @dataclass(frozen=True)
@@ -59,37 +64,42 @@ class Places:
     observed: Float[Tensor, "users places"]
 
     @classmethod
-    def gather(
+    def of(
         cls,
-        table: Float[Tensor, "items columns"],
-        items: Int64[Tensor, "users places"],
+        found: tuple[
+            Float[Tensor, "users places width_less"],
+            Float[Tensor, "users places"],
+            Float[Tensor, "users places width"],
+        ],
         values: Float[Tensor, "users places"],
         observed: Float[Tensor, "users places"],
         *,
         scale: Float[Tensor, ""],
-        rareness: Float[Tensor, " items"],
+        rareness: Float[Tensor, "users places"],
     ) -> "Places":
-        """Look the items up.
+        """Put together what is known of the places.
 
         Args:
-            table: v, b and Y of each item, next to each other.
-            items: of each place; anything where there is no rating.
+            found: v, b and Y of each place's item; anything where there is no rating.
             values: standardised ratings.
             observed: as above.
             scale: s.
-            rareness: of each item.
+            rareness: as above.
         """
-        width = (table.shape[1] - 2) // 2
-        found = embedding(items, table)
-        vectors, bias, implicit = found[..., :width], found[..., width], found[..., width + 1 :]
+        vectors, bias, implicit = found
         share = observed / observed.sum(dim=1, keepdim=True).clamp(min=1).sqrt()
         return cls(
-            vectors=torch.cat([vectors, scale.expand(*items.shape, 1)], dim=-1),
+            vectors=torch.cat([vectors, scale.expand(*values.shape, 1)], dim=-1),
             residuals=values - bias,
             implicit=implicit * share[..., None],
-            rareness=rareness[items],
+            rareness=rareness,
             observed=observed,
         )
+
+
+def in_double(places: Places) -> Places:
+    """The same in float64."""
+    return Places(**{each.name: getattr(places, each.name).double() for each in fields(places)})
 
 
 def code_of(places: Places, shrinkage: float, doubt: Float[Tensor, ""]) -> Posterior:
@@ -164,30 +174,34 @@ class RidgeAutoencoder(nn.Module):
         mean = self.vectors.new_zeros(len(users), width)
         covariance = self.vectors.new_zeros(len(users), width, width)
         for block in padded(indptr):
-            code = code_of(self._places(block, items, values), self.config.shrinkage, self.doubt)
+            # In float64 from the sums on, or what a code is would depend on the order of a long history's
+            # sums in the sixth digit, and so on the runtime (`refeed.lite`, ONNX).
+            code = code_of(in_double(self._places(block, items, values)), self.config.shrinkage, self.doubt)
             rows = torch.from_numpy(block.users)
-            mean[rows], covariance[rows] = code.mean, code.covariance
+            mean[rows], covariance[rows] = code.mean.to(mean), code.covariance.to(mean)
         return Posterior(mean, covariance)
 
     def _places(self, block: Padded, items: NDArray[np.int32], values: NDArray[np.float32]) -> Places:
+        # Rows are looked up in each table before they are put together: a call costs what the histories cost.
         like = self.vectors
         standardised = (block.of(values) - float(self.mean)) / float(self.deviation)
-        return Places.gather(
-            torch.cat([self.vectors, self.bias[:, None], self.implicit], dim=1),
-            torch.from_numpy(block.of(items).astype(np.int64)).to(like.device),
+        rated = torch.from_numpy(block.of(items).astype(np.int64)).to(like.device)
+        return Places.of(
+            (self.vectors[rated], self.bias[rated], self.implicit[rated]),
             torch.from_numpy(standardised).to(like),
             torch.from_numpy(block.rated).to(like),
             scale=self.scale,
-            rareness=1 / (self.counts.to(like.dtype) + RARE),
+            rareness=1 / (self.counts[rated].to(like.dtype) + RARE),
         )
 
-    def _decoder(self) -> Float[Tensor, "items width"]:
-        """x_i of all items."""
-        return torch.cat([self.vectors, self.scale.expand(self.n_items, 1)], dim=1)
+    def _decoder(self, items: _Some = slice(None)) -> Float[Tensor, "some width"]:
+        """x_i of some items, or of all."""
+        vectors = self.vectors[items]
+        return torch.cat([vectors, self.scale.expand(len(vectors), 1)], dim=1)
 
-    def levels(self) -> Float[Tensor, " items"]:
-        """What is predicted of somebody who is unknown, standardised: b_i + d_i."""
-        return self.bias + self.drift
+    def levels(self, items: _Some = slice(None)) -> Float[Tensor, " some"]:
+        """What is predicted of somebody who is unknown, standardised: b_i + d_i of some items, or of all."""
+        return self.bias[items] + self.drift[items]
 
     # ------------------------------------------------------------------ predictions
 
@@ -196,10 +210,11 @@ class RidgeAutoencoder(nn.Module):
         self, histories: Ratings, users: Int64[np.ndarray, " pairs"], items: Int64[np.ndarray, " pairs"]
     ) -> Float64[np.ndarray, " pairs"]:
         """The predicted rating of each pair (see `Model`); costs what the histories and the pairs cost."""
-        predicted, levels = np.empty(len(users)), self.levels()
-        for pairs, code, rows, vectors in self._by_code(histories, users, items):
-            products = (vectors * code.mean[rows]).sum(dim=1) + levels[torch.from_numpy(items[pairs])]
-            predicted[pairs] = products.cpu().double().numpy()
+        predicted = np.empty(len(users))
+        for pairs, code, owners in self._by_code(histories, users):
+            of_pairs = torch.from_numpy(items[pairs])
+            products = (self._decoder(of_pairs) * code.mean[torch.from_numpy(owners)]).sum(dim=1)
+            predicted[pairs] = (products + self.levels(of_pairs)).cpu().double().numpy()
         ratings: Float64[np.ndarray, " pairs"] = predicted * float(self.deviation) + float(self.mean)
         return ratings
 
@@ -209,30 +224,44 @@ class RidgeAutoencoder(nn.Module):
     ) -> Float64[np.ndarray, " pairs"]:
         """√(1 + xᵀ A⁻¹ x) of each pair (see `Uncertain`): what isn't known of the user, as to that item."""
         leverages = np.empty(len(users))
-        for pairs, code, rows, vectors in self._by_code(histories, users, items):
-            projected = (vectors[:, None, :] @ code.covariance[rows])[:, 0]
-            leverages[pairs] = (projected * vectors).sum(dim=1).cpu().double().numpy()
+        for pairs, code, owners in self._by_code(histories, users):
+            # A user's pairs side by side, so that A⁻¹ is there once for all of them.
+            for block in padded(_runs(owners), entries=_PAIRS_AT_ONCE // 8):
+                vectors = self._decoder(torch.from_numpy(items[pairs[block.places]]).flatten())
+                vectors = vectors.view(*block.places.shape, -1)
+                own = torch.from_numpy(owners[block.places[:, 0]])
+                of_block = ((vectors @ code.covariance[own]) * vectors).sum(dim=-1).cpu().double().numpy()
+                leverages[pairs[block.places[block.rated]]] = of_block[block.rated]
         predictive_std: Float64[np.ndarray, " pairs"] = np.sqrt(1 + leverages)
         return predictive_std
 
+    @torch.no_grad()
+    def predictive_std_all(
+        self, histories: Ratings, users: Int64[np.ndarray, " users"]
+    ) -> Float32[np.ndarray, "users items"]:
+        """√(1 + ‖Lᵀx‖²) of all items for each of the users, with A⁻¹ = L Lᵀ (see `Uncertain`)."""
+        std = np.empty((len(users), self.n_items), dtype=np.float32)
+        decoder = self._decoder()
+        for first in range(0, len(users), _CODES_AT_ONCE):
+            covariance = self.codes(histories, users[first : first + _CODES_AT_ONCE]).covariance
+            roots = torch.linalg.cholesky(covariance.double()).to(decoder)
+            for row, root in enumerate(roots, start=first):
+                leverages = (decoder @ root).square_().sum(dim=1)
+                std[row] = leverages.add_(1).sqrt_().cpu().numpy()
+        return std
+
     def _by_code(
-        self, histories: Ratings, users: Int64[np.ndarray, " pairs"], items: Int64[np.ndarray, " pairs"]
-    ) -> Iterator[tuple[NDArray[np.int64], Posterior, Tensor, Tensor]]:
-        """Pairs by blocks of their users: which pairs, the users' codes, each pair's code and item vector."""
+        self, histories: Ratings, users: Int64[np.ndarray, " pairs"]
+    ) -> Iterator[tuple[NDArray[np.int64], Posterior, NDArray[np.int64]]]:
+        """Pairs by blocks of their users: which pairs, the users' codes, and which code each pair has."""
         each, owners = np.unique(users, return_inverse=True)
         order = np.argsort(owners, kind="stable")
         bounds = np.searchsorted(owners[order], np.arange(0, len(each) + _USERS_AT_ONCE, _USERS_AT_ONCE))
-        decoder = self._decoder()
         for number, first in enumerate(range(0, len(each), _USERS_AT_ONCE)):
             code = self.codes(histories, each[first : first + _USERS_AT_ONCE])
             for start in range(bounds[number], bounds[number + 1], _PAIRS_AT_ONCE):
                 pairs = order[start : min(start + _PAIRS_AT_ONCE, bounds[number + 1])]
-                yield (
-                    pairs,
-                    code,
-                    torch.from_numpy(owners[pairs] - first),
-                    decoder[torch.from_numpy(items[pairs])],
-                )
+                yield pairs, code, owners[pairs] - first
 
     @torch.no_grad()
     def predict_all(
@@ -293,11 +322,19 @@ class RidgeAutoencoder(nn.Module):
         and what it says that the user rated the item at all.
         """
         indptr, items, values = histories.rows(np.array([user]))
-        level = float(self.levels()[item]) * float(self.deviation) + float(self.mean)
+        of_item = torch.tensor([item])
+        level = float(self.levels(of_item)) * float(self.deviation) + float(self.mean)
         (block,) = padded(indptr, entries=max(len(items), 1))
-        places = self._places(block, items, values)
+        places = in_double(self._places(block, items, values))
         code = code_of(places, self.config.shrinkage, self.doubt)
-        asked = self._decoder()[item] @ code.covariance[0]
+        asked = self._decoder(of_item)[0].double() @ code.covariance[0]
         told = places.vectors[0] * places.residuals[0][:, None] + self.config.shrinkage * places.implicit[0]
         parts: Float64[np.ndarray, " ratings"] = (told @ asked).cpu().double().numpy()
         return level, parts[: len(items)] * float(self.deviation)
+
+
+def _runs(owners: Int64[np.ndarray, " pairs"]) -> Int64[np.ndarray, " bounds"]:
+    """Where stretches of pairs of the same owner start, none of them too long, and the end of the last."""
+    starts = np.concatenate([np.flatnonzero(np.diff(owners, prepend=-1)), [len(owners)]])
+    cut = [np.arange(first, last, _PAIRS_A_PRODUCT) for first, last in pairwise(starts.tolist())]
+    return np.concatenate([*cut, starts[-1:]])

@@ -9,7 +9,8 @@ where p is the prior's precision. The pull m = Σ_j c_j is a sum over the rated 
 rating out takes its x_j x_jᵀ, x_j y_j and c_j away, and nothing else.
 
 Here a block of users is padded to the same number of places (`padded.py`); a place without a rating has
-`observed` = 0 and adds nothing.
+`observed` = 0 and adds nothing. Histories shorter than the code is wide are solved in the space of their
+ratings, to the same numbers but for rounding (`dual.py`).
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from refeed.models.ridge.dual import leave_one_out_of_few, posterior_of_few
 
 __all__ = ["Posterior", "leave_one_out", "posterior"]
 
@@ -53,6 +56,8 @@ def posterior(
         pull: λ m, what the prior adds to the right side.
         precision: p, above 0.
     """
+    if _are_few(vectors):
+        return Posterior(*posterior_of_few(vectors, values, pull=pull, precision=precision))
     moments = vectors.transpose(1, 2) @ vectors
     moments.diagonal(dim1=1, dim2=2).add_(precision)
     factors, failed = torch.linalg.cholesky_ex(moments.double())
@@ -89,8 +94,14 @@ def leave_one_out(
     Returns:
         y − p without, differentiable in all but `observed`; and h without, which is not.
     """
+    if _are_few(vectors):
+        return leave_one_out_of_few(vectors, values, implicit, precision, observed)
     errors, leverages = _LeaveOneOut.apply(vectors, values, implicit, precision, observed)  # type: ignore[no-untyped-call]
     return errors, leverages
+
+
+def _are_few(vectors: Float[Tensor, "users places width"]) -> bool:
+    return vectors.shape[1] < vectors.shape[2]
 
 
 def _over_places(vectors: Tensor, weights: Tensor) -> Tensor:

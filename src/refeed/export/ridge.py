@@ -1,0 +1,110 @@
+"""The ridge autoencoder as a graph: the formulas of `models/ridge/model.py`, in float64 up to the code."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from refeed.export.graph import Graph
+from refeed.export.history import History
+from refeed.models.ridge.model import RARE, RidgeAutoencoder
+
+__all__ = ["add_ridge"]
+
+_DOUBLE = np.dtype(np.float64)
+
+
+def add_ridge(graph: Graph, history: History, model: RidgeAutoencoder) -> str:
+    """Add a model to a graph.
+
+    Returns:
+        The predictions, not clipped: float64 [users, items].
+    """
+    vectors, implicit = graph.constant(_array(model.vectors)), graph.constant(_array(model.implicit))
+    deviation = graph.constant(np.float64(float(model.deviation)))
+    mean = graph.constant(np.float64(float(model.mean)))
+    rated = graph.add("Unsqueeze", history.rated, graph.whole(2))
+
+    found = graph.cast(graph.add("Gather", vectors, history.items), _DOUBLE)
+    found = graph.add("Mul", found, rated)
+    own = graph.add("Mul", rated, graph.constant(_scale(model)))
+    encoder = graph.add("Concat", found, own, axis=2)
+    standardised = graph.add("Div", graph.add("Sub", history.ratings, mean), deviation)
+    bias = graph.constant(_array(model.bias).astype(np.float64))
+    residuals = graph.add("Sub", standardised, graph.add("Gather", bias, history.items))
+
+    transposed = graph.add("Transpose", encoder, perm=[0, 2, 1])
+    right = graph.add("MatMul", transposed, graph.add("Unsqueeze", residuals, graph.whole(2)))
+    right = graph.add("Add", right, _pull(graph, history, implicit, model.config.shrinkage))
+    moments = graph.add("MatMul", transposed, encoder)
+    moments = graph.add("Add", moments, _precision(graph, history, model))
+    code = _solved(graph, moments, right, model.vectors.shape[1] + 1)
+
+    return _decoded(graph, code, vectors, model)
+
+
+def _pull(graph: Graph, history: History, implicit: str, shrinkage: float) -> str:
+    """λ m = λ n^-½ Σ Y: [users, width + 1, 1]."""
+    found = graph.cast(graph.add("Gather", implicit, history.items), _DOUBLE)
+    shares = graph.add("Div", history.rated, graph.add("Sqrt", history.counts))
+    weights = graph.add("Mul", shares, graph.constant(np.float64(shrinkage)))
+    transposed = graph.add("Transpose", found, perm=[0, 2, 1])
+    return graph.add("MatMul", transposed, graph.add("Unsqueeze", weights, graph.whole(2)))
+
+
+def _precision(graph: Graph, history: History, model: RidgeAutoencoder) -> str:
+    """λ I + a Σ 1/(n + 5) I₀ as matrices: [users, width + 1, width + 1]."""
+    width = model.vectors.shape[1] + 1
+    prior = graph.constant(model.config.shrinkage * np.eye(width))
+    but_bias = np.eye(width)
+    but_bias[-1, -1] = 0
+    rareness = graph.constant(float(model.doubt) / (_array(model.counts).astype(np.float64) + RARE))
+    each = graph.add("Mul", graph.add("Gather", rareness, history.items), history.rated)
+    spread = graph.add("Unsqueeze", graph.total(each, 1, keep=True), graph.whole(2))
+    return graph.add("Add", prior, graph.add("Mul", spread, graph.constant(but_bias)))
+
+
+def _solved(graph: Graph, matrices: str, right: str, width: int) -> str:
+    """A⁻¹ times the right side by Gauss–Jordan elimination, a rank-1 step a column: [users, width].
+
+    A positive definite matrix needs no pivoting (Golub & Van Loan, Matrix Computations, section 4.2). In step
+    k, with M = [A | right]: the row p = M_k / M_kk; M ← M − (column k − e_k) p.
+    """
+    unit = graph.constant(np.eye(width))
+    step = graph.inner()
+    row = step.add("Gather", step.state, step.turn, axis=1)
+    column = step.add("Gather", step.state, step.turn, axis=2)
+    pivot = step.add("Unsqueeze", step.add("Gather", column, step.turn, axis=1), step.whole(1))
+    left = step.add("Sub", column, step.add("Gather", unit, step.turn, axis=0))
+    scaled = step.add("Unsqueeze", step.add("Div", row, pivot), step.whole(1))
+    product = step.add("Mul", step.add("Unsqueeze", left, step.whole(2)), scaled)
+    after = step.add("Sub", step.state, product)
+
+    start = graph.add("Concat", matrices, right, axis=2)
+    last = graph.repeat(step, width, start, after)
+    return graph.add("Gather", last, graph.constant(np.array(width, dtype=np.int64)), axis=2)
+
+
+def _decoded(graph: Graph, code: str, vectors: str, model: RidgeAutoencoder) -> str:
+    """Of all items, level + deviation · xᵀ z; products are in the weights' precision, as in the model."""
+    width = model.vectors.shape[1]
+    precision = _array(model.vectors).dtype
+    of_items = graph.add("Gather", code, graph.whole(*range(width)), axis=1)
+    products = graph.add("Gemm", graph.cast(of_items, precision), vectors, transB=1)
+    own = graph.add(
+        "Mul", graph.add("Gather", code, graph.whole(width), axis=1), graph.constant(_scale(model))
+    )
+    inner = graph.add("Add", graph.cast(products, _DOUBLE), own)
+    above = graph.add("Mul", inner, graph.constant(np.float64(float(model.deviation))))
+    level = _array(model.levels()).astype(np.float64) * float(model.deviation) + float(model.mean)
+    return graph.add("Add", above, graph.constant(level))
+
+
+def _scale(model: RidgeAutoencoder) -> np.float64:
+    return np.float64(float(model.scale))
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    array: NDArray[Any] = tensor.detach().cpu().numpy()
+    return array

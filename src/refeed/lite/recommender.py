@@ -1,0 +1,257 @@
+"""Predictions and lists for one person or many: `inference/recommender.py` without PyTorch."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
+from refeed.inference.catalogue import Catalogue
+from refeed.inference.explanation import Explanation, Part
+from refeed.inference.given import checked_history, paired, unknown_users
+from refeed.inference.lines import Recommendation, SimilarItem
+from refeed.inference.ranking import SHRINK, best, check_list, cosines, shrunk, supported_scores
+from refeed.lite.folder import Folder
+from refeed.lite.histories import Histories
+from refeed.lite.ridge import History
+from refeed.models.quantiles import error_deviation, interval_ends
+from refeed.ratings.ids import Ids, id_text
+
+__all__ = ["Recommender", "User"]
+
+Id = str | int
+"""A raw id; a whole number is compared as text."""
+
+User = Id | Mapping[Any, float | int]
+"""A user of the training ratings by raw id, or anyone by their ratings: raw id or title → rating."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recommender:
+    """The default model at work, with the methods, arguments and errors of `refeed.Recommender`.
+
+    Nothing in it changes, so threads may share it.
+
+    Args:
+        folder: the model with all that belongs to it.
+    """
+
+    folder: Folder
+
+    @classmethod
+    def load(cls, run: Path | str) -> "Recommender":
+        """Open a model folder that `refeed train` wrote.
+
+        Raises:
+            ModelError: there is none, it is damaged, incomplete or of another version, or its kind of model
+                needs PyTorch.
+        """
+        return cls(Folder.load(Path(run)))
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The items, found by id or title."""
+        return self.folder.catalogue
+
+    @property
+    def item_ids(self) -> Ids:
+        """Raw ids of all items, in the order of `predict(user)`."""
+        return self.folder.catalogue.ids
+
+    @property
+    def histories(self) -> Histories:
+        """The training ratings, by which known users are known.
+
+        Raises:
+            UnknownIdError: they have been removed from the model folder.
+        """
+        if self.folder.histories is None:
+            raise UnknownIdError(
+                "the histories of the training users have been removed from this model, so it knows no user "
+                "by id; give a person's ratings instead"
+            )
+        return self.folder.histories
+
+    @overload
+    def predict(self, who: User, items: Id, *, clip: bool = True) -> float: ...  # type: ignore[overload-overlap]  # a str is one item
+    @overload
+    def predict(
+        self, who: User | Sequence[User], items: Sequence[Id] | None = None, *, clip: bool = True
+    ) -> NDArray[np.float64]: ...
+    def predict(
+        self, who: User | Sequence[User], items: Id | Sequence[Id] | None = None, *, clip: bool = True
+    ) -> float | NDArray[np.float64]:
+        """Predicted ratings: of an item, of some, of all, of pairs (see `refeed.Recommender.predict`)."""
+        one = _is_user(who)
+        histories = self._histories(who)
+        if items is None:
+            matrix = self.folder.model.predict_all(histories).astype(np.float64)
+            return self._clipped(matrix[0] if one else matrix, clip=clip)
+        users, positions = self._pairs(histories, items, one=one)
+        predicted = np.empty(len(positions))
+        for user, pairs in _by_user(users):
+            predicted[pairs] = self.folder.model.predict(histories[user], positions[pairs])
+        predicted = self._clipped(predicted, clip=clip)
+        return float(predicted[0]) if _is_id(items) else predicted
+
+    def recommend(
+        self,
+        who: User,
+        k: int = 10,
+        *,
+        include_seen: bool = False,
+        only: Sequence[Id] | None = None,
+        exclude: Sequence[Id] | None = None,
+        shrink: float = SHRINK,
+        cautious: float = 0.0,
+    ) -> list[Recommendation]:
+        """The k best items for a user that they have not rated (see `refeed.Recommender.recommend`)."""
+        check_list(k, shrink)
+        (history,) = self._histories(who, one=True)
+        (predictions,) = self.folder.model.predict_all([history])
+        candidates = self._candidates(only, exclude)
+        if not include_seen:
+            candidates[history[0]] = False
+        scores = self._scores(history, predictions, shrink, cautious)
+        ratings = self._clipped(predictions.astype(np.float64), clip=True)
+        return [
+            Recommendation(
+                item=self.item_ids[at],
+                title=self.catalogue.title(at),
+                rating=float(ratings[at]),
+                score=float(scores[at]),
+                support=int(self.folder.item_counts[at]),
+            )
+            for at in best(scores.astype(np.float64), candidates, k).tolist()
+        ]
+
+    def _scores(
+        self, history: History, predictions: NDArray[np.floating], shrink: float, cautious: float
+    ) -> NDArray[np.floating]:
+        """What a list is ranked by, [items]. A second part of the folder (interactions) joins in here."""
+        trusted = predictions
+        if cautious:
+            if not 0 <= cautious < float("inf"):
+                raise ConfigError(f"cautious = {cautious}: give a number of deviations, 0 or more")
+            std = self.folder.model.predictive_std(history, np.arange(len(predictions)))
+            doubts = error_deviation(self._quantiles()) * np.sqrt(np.square(std) - 1).clip(min=0)
+            trusted = predictions - (cautious * doubts).astype(predictions.dtype)
+        return supported_scores(trusted, self.folder.item_counts, shrink)
+
+    def explain(self, who: User, item: Id) -> Explanation:
+        """Why the prediction for an item is what it is (see `refeed.Recommender.explain`)."""
+        (history,) = self._histories(who, one=True)
+        position = int(self.catalogue.positions([item])[0])
+        level, adds = self.folder.model.explain(history, position)
+        parts = [
+            Part(self.item_ids[at], self.catalogue.title(at), float(value), float(added))
+            for at, value, added in zip(history[0].tolist(), history[1], adds, strict=True)
+        ]
+        return Explanation.of(self.item_ids[position], self.catalogue.title(position), level, parts)
+
+    def intervals(
+        self, who: User | Sequence[User], items: Id | Sequence[Id], coverage: float, *, clip: bool = True
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where a share of such ratings lies, `[pairs]` each (see `refeed.Recommender.intervals`)."""
+        low, high = interval_ends(self._quantiles(), coverage)
+        histories = self._histories(who)
+        users, positions = self._pairs(histories, items, one=_is_user(who), single=False)
+        predicted, std = np.empty(len(positions)), np.empty(len(positions))
+        for user, pairs in _by_user(users):
+            predicted[pairs] = self.folder.model.predict(histories[user], positions[pairs])
+            std[pairs] = self.folder.model.predictive_std(histories[user], positions[pairs])
+        return (
+            self._clipped(predicted + low * std, clip=clip),
+            self._clipped(predicted + high * std, clip=clip),
+        )
+
+    def similar_items(self, item: Id, k: int = 10, *, shrink: float = SHRINK) -> list[SimilarItem]:
+        """The k items most like one, best first (see `refeed.Recommender.similar_items`)."""
+        check_list(k, shrink)
+        position = int(self.catalogue.positions([item])[0])
+        similarities = cosines(self.folder.model.item_vectors(), position)
+        scores = shrunk(similarities, self.folder.item_counts, shrink)
+        return [
+            SimilarItem(
+                item=self.item_ids[at],
+                title=self.catalogue.title(at),
+                similarity=float(similarities[at]),
+                score=float(scores[at]),
+                support=int(self.folder.item_counts[at]),
+            )
+            for at in best(scores, np.arange(len(scores)) != position, k).tolist()
+        ]
+
+    def _quantiles(self) -> NDArray[np.float64]:
+        if not self.folder.model.quantiles.any():
+            raise ModelError("this model does not know how sure it is: its errors were never calibrated")
+        return self.folder.model.quantiles
+
+    def _clipped(self, ratings: NDArray[np.float64], *, clip: bool) -> NDArray[np.float64]:
+        return np.clip(ratings, *self.folder.scale) if clip else ratings
+
+    def _candidates(self, only: Sequence[Id] | None, exclude: Sequence[Id] | None) -> NDArray[np.bool_]:
+        candidates = np.full(len(self.item_ids), only is None)
+        if only is not None:
+            candidates[self.catalogue.positions(_listed(only))] = True
+        if exclude is not None:
+            candidates[self.catalogue.positions(_listed(exclude))] = False
+        return candidates
+
+    def _pairs(
+        self, histories: Sequence[History], items: Id | Sequence[Id], *, one: bool, single: bool = True
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        positions = self.catalogue.positions(_listed(items))
+        users = np.arange(len(histories))
+        return paired(users, positions, one=one, single=single and _is_id(items)), positions
+
+    def _histories(self, who: User | Sequence[User], *, one: bool = False) -> list[History]:
+        """What is known of each user."""
+        alone = one or _is_user(who) or not isinstance(who, Iterable)
+        users: Sequence[Any] = [who] if alone else list(who)  # type: ignore[arg-type]  # iterable, then
+        for user in users:
+            if not _is_user(user):
+                raise DataError(
+                    f"{user!r} is no user: give a raw id, or a mapping from items to ratings "
+                    "(refeed.Recommender reads other forms, too)"
+                )
+        positions = iter(self._known([id_text(user) for user in users if _is_id(user)]))
+        return [
+            self.histories.of(next(positions))
+            if _is_id(user)
+            else checked_history(user, self.catalogue, self.folder.scale)
+            for user in users
+        ]
+
+    def _known(self, ids: Sequence[str]) -> list[int]:
+        if not ids:
+            return []
+        known = self.histories.user_ids
+        positions = known.positions(ids)
+        unknown = list(dict.fromkeys(ids[at] for at in np.flatnonzero(positions < 0).tolist()))
+        if unknown:
+            raise UnknownIdError(unknown_users(unknown, known))
+        return [int(position) for position in positions]
+
+
+def _by_user(users: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
+    """Which pairs are each user's."""
+    order = np.argsort(users, kind="stable")
+    each, starts = np.unique(users[order], return_index=True)
+    ends = np.append(starts[1:], len(users))
+    return [(user, order[start:end]) for user, start, end in zip(each.tolist(), starts, ends, strict=False)]
+
+
+def _is_id(what: object) -> TypeGuard[Id]:
+    return isinstance(what, str | int | np.integer) and not isinstance(what, bool)
+
+
+def _is_user(who: object) -> TypeGuard[User]:
+    return _is_id(who) or isinstance(who, Mapping)
+
+
+def _listed(items: Id | Sequence[Id]) -> Sequence[Id]:
+    return [items] if _is_id(items) else items  # type: ignore[return-value]

@@ -1,0 +1,124 @@
+"""How likely somebody is to like an item, from the predictive distribution of their rating.
+
+    P(liked) = P(rating > boundary) = 1 − F((boundary − r̂) / spread)
+
+with the predicted rating r̂, the model's own spread (`intervals.py`; 1 if it has none) and F from the
+quantiles of (rating − r̂) / spread on ratings that the model has not seen. The boundary lies half-way between
+the lowest rating that counts as liked and the next lower one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64, Int64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from refeed.errors import ConfigError
+from refeed.models.interface import Model
+from refeed.models.intervals import LEVELS, Uncertain, quantiles
+from refeed.ratings.pairs import align_to
+from refeed.ratings.store import Ratings
+
+__all__ = ["Liking", "fit_liking", "liked_boundary", "liked_threshold", "probability_liked"]
+
+_SHARE = 0.4
+_ENOUGH = 20_000
+_PAIRS_AT_ONCE = 1 << 18
+
+
+@dataclass(frozen=True, eq=False)
+class Liking:
+    """What "liked" means, and how far ratings lie from their predictions.
+
+    Args:
+        liked: the lowest rating that counts as liked.
+        boundary: half-way to the next lower rating.
+        quantiles: of (rating − prediction) / spread at `LEVELS`.
+    """
+
+    liked: float
+    boundary: float
+    quantiles: Float64[np.ndarray, " levels"]
+
+
+def liked_threshold(values: NDArray[np.floating], share: float = _SHARE) -> float:
+    """The lowest rating of the upper 40 %: the largest that at least so many ratings reach.
+
+    Args:
+        values: the training ratings.
+        share: 0.4.
+    """
+    return float(np.quantile(values, 1 - share, method="inverted_cdf"))
+
+
+def liked_boundary(values: NDArray[np.floating], liked: float) -> float:
+    """Half-way between `liked` and the next lower rating that occurs; −∞ if there is none.
+
+    Raises:
+        ConfigError: no rating is as high as that.
+    """
+    if not bool((values >= liked).any()):
+        raise ConfigError(
+            f"liked = {liked:g}: no training rating is as high; the highest is {float(values.max()):g}"
+        )
+    lower = values[values < liked]
+    lowest = float(values[values >= liked].min())
+    return (lowest + float(lower.max())) / 2 if len(lower) else -np.inf
+
+
+def fit_liking(
+    model: Model, train: Ratings, valid: Ratings | None = None, *, liked: float | None = None
+) -> Liking:
+    """Take the quantiles that the model has, or find some on the validation ratings.
+
+    Args:
+        model: predicts ratings.
+        train: its training ratings.
+        valid: ratings that it has not seen; without them, and without quantiles in the model, errors are
+            taken on some training ratings, which makes them look surer than they are.
+        liked: the lowest rating that counts as liked; None: that of the upper 40 %.
+
+    Raises:
+        ConfigError: no rating is as high as `liked`.
+    """
+    values = np.asarray(train.values)
+    liked = liked_threshold(values) if liked is None else liked
+    boundary = liked_boundary(values, liked)
+    if isinstance(model, Uncertain) and bool(model.quantiles.any()):
+        return Liking(liked, boundary, model.quantiles.cpu().double().numpy())
+    users, items, ratings = _unseen(train, valid)
+    errors = ratings - model.predict(train, users, items)
+    return Liking(liked, boundary, quantiles(errors, np.ones(len(errors))))
+
+
+def probability_liked(
+    liking: Liking,
+    predictions: Float32[Tensor, "*shape"],
+    predictive_std: Float32[Tensor, "*shape"] | None = None,
+) -> Float32[Tensor, "*shape"]:
+    """P(liked), 0.0025 to 0.9975: further out the quantiles don't reach.
+
+    Args:
+        liking: the boundary and the quantiles.
+        predictions: r̂, not clipped.
+        predictive_std: the spread of each; None: 1.
+    """
+    distance = liking.boundary - predictions.double()
+    if predictive_std is not None:
+        distance = distance / predictive_std
+    ends = {"left": LEVELS[0] / 2, "right": 1 - LEVELS[0] / 2}
+    found = np.interp(distance.cpu().numpy(), liking.quantiles, LEVELS, **ends)
+    return torch.from_numpy(1 - found).to(predictions)
+
+
+def _unseen(
+    train: Ratings, valid: Ratings | None
+) -> tuple[Int64[np.ndarray, " some"], Int64[np.ndarray, " some"], Float64[np.ndarray, " some"]]:
+    """Some pairs and their ratings: of validation, or if there are none, of training."""
+    if valid is not None and len(held := align_to(valid, train)):
+        some = np.random.default_rng(0).permutation(len(held))[:_ENOUGH]
+        return held.users[some], held.items[some], held.values[some].astype(np.float64)
+    some = np.random.default_rng(0).permutation(len(train))[:_ENOUGH]
+    return train.users[some], train.items[some].astype(np.int64), train.values[some].astype(np.float64)

@@ -1,0 +1,38 @@
+"""Memory that a training takes from the system, and gives back."""
+
+import json
+import platform
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import json, os
+import torch
+from refeed.runtime import running
+
+def held():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+def work():
+    blocks = [torch.ones(5_000_000) for _ in range(20)]  # 400 MB
+
+before = held()
+with running():
+    work()
+    kept = held() - before
+after = held() - before
+work()
+print(json.dumps({"kept": kept, "after": after, "later": held() - before}))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep nothing")
+def test_a_training_keeps_freed_memory_and_gives_it_back_at_its_end() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], check=True, stdout=subprocess.PIPE, text=True)
+    megabytes = json.loads(done.stdout)
+    assert megabytes["kept"] > 350
+    assert megabytes["after"] < 50
+    assert megabytes["later"] < 100  # and nothing is kept from then on
