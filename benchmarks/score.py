@@ -20,8 +20,10 @@ import torch
 
 from refeed.config import AutoencoderConfig, Config
 from refeed.inference.block_ranking import block_scores
+from refeed.inference.listing import listing_of
+from refeed.inference.making import hide_seen, users_at_once
 from refeed.inference.recommender import Recommender
-from refeed.inference.scoring import hide_seen, rank, score, users_at_once
+from refeed.inference.scoring import rank, score
 from refeed.model_folder import Items
 from refeed.models.autoencoder.network import Autoencoder
 from refeed.models.interface import predict_blocks
@@ -84,7 +86,7 @@ def _stages(recommender: Recommender, users: int, k: int) -> dict[str, float]:
         spent[stage] += now - last
         last = now
 
-    everybody = np.arange(users)
+    listing, everybody = listing_of(trained), np.arange(users)
     for at, block in enumerate(predict_blocks(trained.model, histories, everybody, size)):
         done("predict")
         some = everybody[at * size : at * size + len(block)]
@@ -92,7 +94,7 @@ def _stages(recommender: Recommender, users: int, k: int) -> dict[str, float]:
         done("level and shrink")
         hide_seen(scores, histories, some)
         done("hide seen")
-        rank(block, scores, some, k, trained.scale)
+        rank(listing, histories, scores, some, k)
         done("best k")
     return spent
 

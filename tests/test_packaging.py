@@ -34,7 +34,16 @@ def test_the_wheel_is_for_every_python_of_a_platform_and_bundles_no_second_openm
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
     shutil.copytree(ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("*.so", "*.egg-info"))
-    words = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-w", tmp_path, copy]
+    words: list[str | Path] = [
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "-w",
+        tmp_path,
+        copy,
+    ]
     subprocess.run([sys.executable, "-m", "pip", *words], check=True)
     (wheel,) = tmp_path.glob("*.whl")
     assert re.fullmatch(r"refeed-[\d.]+-py3-none-(linux|macosx)_\w+\.whl", wheel.name)

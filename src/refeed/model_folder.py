@@ -28,7 +28,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from refeed.config import Config, LinearConfig, LocalConfig, config_from_toml
+from refeed.config import Config, config_from_toml
 from refeed.errors import ModelError
 from refeed.files import atomic_file, atomic_folder
 from refeed.model_header import (
@@ -42,6 +42,7 @@ from refeed.model_header import (
     digest_settings,
     digest_weights,
 )
+from refeed.models.interactions.choose import FittedConfig
 from refeed.models.list_part import ListPart
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Attributes, DataKind, Ratings
@@ -250,7 +251,7 @@ def read_lists(run: Path, n_items: int, bound_to: Mapping[str, str]) -> ListPart
     tensors, header = read_weights(run, _LISTS)
     if any(header.get(key) != bound_to.get(key) for key in ("items", "users", "scale")):
         raise ModelError(f"{path} belongs to another run than the weights beside it; restore it")
-    config = TypeAdapter(LinearConfig | LocalConfig).validate_json(header["interactions"])
+    config = TypeAdapter(FittedConfig).validate_json(header["interactions"])
     try:
         return ListPart.load(config, n_items, tensors)
     except (RuntimeError, KeyError) as error:

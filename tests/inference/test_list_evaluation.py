@@ -56,7 +56,7 @@ def test_the_lists_measured_are_those_that_score_writes(config: Config, tmp_path
         lines = db.execute(f"SELECT \"user\", item FROM '{tmp_path / 'lists.parquet'}'").fetchall()
     relevant = rows_of(split.test)
     hits = sum(item in relevant.get(user, ()) for user, item in lines)
-    result = evaluate_lists(recommender, split.test, ks=[5])
+    result = evaluate_lists(recommender.people, split.test, k=[5])
     assert result.users == len(relevant)
     assert result["precision@5"].value == pytest.approx(hits / 5 / len(relevant))
 
@@ -64,7 +64,7 @@ def test_the_lists_measured_are_those_that_score_writes(config: Config, tmp_path
 def test_a_model_that_predicts_the_mean_gets_what_a_random_order_gets(tmp_path: Path) -> None:
     split = split_random(ratings_of(), 0.3, valid=0.0)
     recommender = trained(split, Config(model=MeanConfig()), tmp_path / "run")
-    result = evaluate_lists(recommender, split.test, ks=[1])
+    result = evaluate_lists(recommender.people, split.test, k=[1])
     seen = {user: len(items) for user, items in rows_of(split.train).items()}
     chances = [len(items) / (split.train.n_items - seen[user]) for user, items in rows_of(split.test).items()]
     assert result["precision@1"].value == pytest.approx(np.mean(chances))
@@ -73,12 +73,12 @@ def test_a_model_that_predicts_the_mean_gets_what_a_random_order_gets(tmp_path: 
 def test_people_held_out_whole_are_folded_in(tmp_path: Path) -> None:
     split = split_users(ratings_of(), 0.4)
     recommender = trained(split, USER_BASED, tmp_path / "run")
-    result = evaluate_lists(recommender, split.test, given=split.test_given, ks=[3])
+    result = evaluate_lists(recommender.people, split.test, given=split.test_given, k=[3])
     assert (result.users, result.relevant) == (split.test.n_users, len(split.test))
     assert split.test_given is not None
     assert result.seen == len(split.test_given)
     with pytest.raises(DataError, match="none has a user with a history"):
-        evaluate_lists(recommender, split.test, ks=[3])
+        evaluate_lists(recommender.people, split.test, k=[3])
 
 
 def test_people_are_not_folded_in_by_a_model_that_can_not(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_people_are_not_folded_in_by_a_model_that_can_not(tmp_path: Path) -> Non
     item_based = Config(model=AutoencoderConfig(axis="item", encoder=[8]), train=SHORT)
     fit(split.train, None, item_based, tmp_path / "run")
     with pytest.raises(ModelError, match="can't fold in"):
-        evaluate_lists(Recommender.load(tmp_path / "run"), split.test, given=split.test_given)
+        evaluate_lists(Recommender.load(tmp_path / "run").people, split.test, given=split.test_given)
 
 
 def test_given_ratings_of_other_items_are_a_mistake(tmp_path: Path) -> None:
@@ -96,11 +96,11 @@ def test_given_ratings_of_other_items_are_a_mistake(tmp_path: Path) -> None:
         np.array([0]), np.array([0]), np.array([3.0]), user_ids=Ids(["user-1"]), item_ids=Ids(["unheard"])
     )
     with pytest.raises(DataError, match="none of the 1 given ratings"):
-        evaluate_lists(recommender, split.test, given=other)
+        evaluate_lists(recommender.people, split.test, given=other)
 
 
 def test_a_negative_shrink_is_refused(tmp_path: Path) -> None:
     split = split_random(ratings_of(), 0.3)
     recommender = trained(split, Config(model=BiasConfig()), tmp_path / "run")
     with pytest.raises(ConfigError, match="shrink"):
-        evaluate_lists(recommender, split.test, shrink=-1.0)
+        evaluate_lists(recommender.people, split.test, shrink=-1.0)

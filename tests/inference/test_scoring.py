@@ -13,7 +13,8 @@ from torch import Tensor
 from refeed.cli import main
 from refeed.config import AutoencoderConfig, BiasConfig, Config, MeanConfig, TrainConfig
 from refeed.errors import ConfigError, DataError, UnknownIdError
-from refeed.inference import scoring
+from refeed.inference import making, scoring
+from refeed.inference.listing import listing_of
 from refeed.inference.recommender import Recommender
 from refeed.inference.scoring import best_lists, score
 from refeed.models.autoencoder.network import Autoencoder
@@ -214,7 +215,8 @@ def test_without_titles_there_is_no_column_of_them(bias: Path, tmp_path: Path) -
 def test_predictions_stay_within_the_scale_and_scores_need_not(run: Path) -> None:
     folder = TrainedModel.load(run)
     narrow = Recommender(replace(folder, scale=(3.0, 3.25)))
-    lists = list(best_lists(narrow, np.arange(USERS), ITEMS, include_seen=True))
+    listing = listing_of(narrow.trained)
+    lists = list(best_lists(listing, narrow.histories, np.arange(USERS), ITEMS, include_seen=True))
     predictions = np.concatenate([block.predictions for block in lists])
     assert predictions.min() >= 3
     assert predictions.max() <= 3.25
@@ -235,10 +237,10 @@ def test_many_lines_keep_their_order(tmp_path: Path) -> None:
 
 
 def test_blocks_shrink_as_items_grow() -> None:
-    assert scoring.users_at_once(17_768) == 413
-    assert scoring.users_at_once(1_000_000) == 7
-    assert scoring.users_at_once(100_000_000) == 1
-    assert scoring.users_at_once(5) == 1024
+    assert making.users_at_once(17_768) == 413
+    assert making.users_at_once(1_000_000) == 7
+    assert making.users_at_once(100_000_000) == 1
+    assert making.users_at_once(5) == 1024
 
 
 def test_what_makes_no_sense_is_refused_and_nothing_is_written(bias: Path, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from typer.core import TyperCommand
 
 from refeed.cli.options import (
     AsJson,
+    Beta,
+    ByOption,
     ColdOption,
     Columns,
     EncodingName,
@@ -73,6 +75,8 @@ def evaluate(
     encoding: EncodingOption = EncodingName.utf_8,
     missing: Missing = None,
     wide: Wide = False,
+    by: ByOption = None,
+    beta: Beta = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -83,9 +87,9 @@ def evaluate(
     # Of few held-out ratings all may be equal, and are ratings none the less.
     reading = read_options(columns, encoding, missing, wide=wide, kind="auto" if ranking else "ratings")
     ratings = opened(test, reading)
-    if not ranking and (k or liked is not None or seen or given is not None):
+    if not ranking and (k or by or any(value is not None for value in (liked, given, beta)) or seen):
         raise ConfigError(
-            "--k, --liked, --seen and --given go with --ranking; give it too, or leave them out"
+            "--k, --liked, --by, --beta, --seen and --given go with --ranking; give it too, or leave them out"
         )
     one: Evaluation | RankingEvaluation
     other: Evaluation | RankingEvaluation | None
@@ -96,6 +100,8 @@ def evaluate(
             liked,
             [opened(path, reading) for path in seen or []],
             None if given is None else opened(given, reading),
+            None if by is None else by.value,
+            beta,
             seed,
         )
         one = _evaluated_lists(run, ratings, options)
@@ -122,15 +128,15 @@ class _ListOptions(NamedTuple):
     liked: float | None
     seen: "list[Ratings]"
     given: "Ratings | None"
+    by: str | None
+    beta: float | None
     seed: int
 
 
 def _evaluated_lists(run: Path, test: "Ratings", options: _ListOptions) -> "RankingEvaluation":
-    from refeed.inference.list_evaluation import evaluate_lists
-    from refeed.inference.recommender import Recommender
+    from refeed import api
 
-    ks, liked, seen, given, seed = options
-    return evaluate_lists(Recommender.load(run), test, ks=ks, liked=liked, seen=seen, given=given, seed=seed)
+    return api.load(run).evaluate_lists(test, **options._asdict())
 
 
 def _evaluated(run: Path, test: "Ratings", cold: "Cold", seed: int) -> "Evaluation":

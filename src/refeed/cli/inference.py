@@ -1,24 +1,32 @@
 """Verbs that use a model: predict, recommend, explain, score."""
 # ruff: noqa: PLC0415 - torch and DuckDB take seconds to import, `refeed --help` and a wrong option shouldn't
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from refeed.cli.options import (
     AsJson,
+    Beta,
+    ByOption,
     ColdOption,
     Columns,
     EncodingName,
     EncodingOption,
     History,
+    Liked,
+    Novelty,
     Rate,
     Run,
+    Seed,
+    Shrink,
     Unknown,
     UserId,
+    Where,
     person,
     print_json,
     read_options,
@@ -72,6 +80,9 @@ def recommend(
     rate: Rate = None,
     history: History = None,
     k: Annotated[int, typer.Option("-k", help="How many items.")] = 10,
+    by: ByOption = None,
+    liked: Liked = None,
+    beta: Beta = None,
     include_seen: Annotated[bool, typer.Option("--include-seen", help="Also items that are rated.")] = False,
     only: Annotated[
         list[str] | None, typer.Option(metavar="ITEM", help="Choose among these alone; repeatable.")
@@ -79,6 +90,14 @@ def recommend(
     exclude: Annotated[
         list[str] | None, typer.Option(metavar="ITEM", help="Leave this out; repeatable.")
     ] = None,
+    where: Where = None,
+    novelty: Novelty = 0.0,
+    diversity: Annotated[float, typer.Option(help="From 0 to 1: items unlike each other.")] = 0.0,
+    explore: Annotated[
+        float, typer.Option(help="Chance of each place to have an item of which little is known instead.")
+    ] = 0.0,
+    seed: Seed = 0,
+    shrink: Shrink = 20.0,
     cautious: Annotated[
         float,
         typer.Option(help="Deviations of each prediction to take off before ranking: prefers what is sure."),
@@ -87,7 +106,8 @@ def recommend(
 ) -> None:
     """Recommend items to a user, or to anyone by their ratings.
 
-    The list is ranked by the predicted rating, shrunk by how many ratings an item has.
+    The list is ranked by who will take an item up and like it, if the model has both parts; else by the
+    predicted rating, shrunk by how many ratings an item has.
     """
     from refeed.inference.recommender import Recommender
 
@@ -95,9 +115,18 @@ def recommend(
     lines = Recommender.load(run).recommend(
         who,
         k,
+        by=None if by is None else by.value,
+        liked=liked,
+        beta=beta,
         include_seen=include_seen,
         only=only or None,
         exclude=exclude or None,
+        where=where,
+        novelty=novelty,
+        diversity=diversity,
+        explore=explore,
+        seed=seed,
+        shrink=shrink,
         cautious=cautious,
     )
     if as_json:
@@ -122,7 +151,7 @@ def explain(
     who = person(user, rate, history)
     explanation = Recommender.load(run).explain(who, item)
     if as_json:
-        print_json(asdict(explanation))
+        print_json(_finite(asdict(explanation)))
     else:
         typer.echo(explanation.table(k))
 
@@ -139,16 +168,19 @@ def score(
         ),
     ] = "all",
     k: Annotated[int, typer.Option("-k", help="How many items each.")] = 100,
+    cold: ColdOption = Unknown.error,
     include_seen: Annotated[bool, typer.Option("--include-seen", help="Also items that are rated.")] = False,
-    shrink: Annotated[
-        float,
-        typer.Option(help="Ratings at which half of an item's advantage counts; 0 ranks by prediction."),
-    ] = 20.0,
+    by: ByOption = None,
+    liked: Liked = None,
+    beta: Beta = None,
+    where: Where = None,
+    novelty: Novelty = 0.0,
+    shrink: Shrink = 20.0,
     as_json: AsJson = False,
 ) -> None:
     """Write every user's best items, ranked as by recommend.
 
-    The columns are user, rank (from 1), item, title (if known), prediction and score.
+    The columns are user, rank (from 1), item, title (if known), prediction, p_liked (if known) and score.
     """
     from refeed.inference.recommender import Recommender
     from refeed.inference.scoring import score as score_users
@@ -159,7 +191,13 @@ def score(
         out,
         users=None if users == "all" else read_users(Path(users)),
         k=k,
+        cold=cold.value,
         include_seen=include_seen,
+        by=None if by is None else by.value,
+        liked=liked,
+        beta=beta,
+        where=where,
+        novelty=novelty,
         shrink=shrink,
     )
     if as_json:
@@ -169,14 +207,28 @@ def score(
 
 
 def _table(lines: "Sequence[Recommendation]") -> str:
-    rows = [("", "predicted", "ratings", "item", "title")]
+    rows = [("", "predicted", "liked", "ratings", "item", "title")]
     rows += [
-        (str(place), f"{line.rating:.2f}", f"{line.support:,}", line.item, line.title or "")
+        (
+            str(place),
+            "" if line.rating is None else f"{line.rating:.2f}",
+            "" if line.p_liked is None else f"{line.p_liked:.0%}",
+            f"{line.support:,}",
+            line.item,
+            line.title or "",
+        )
         for place, line in enumerate(lines, start=1)
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    kept = [at for at in range(6) if at in (0, 4) or any(row[at] for row in rows[1:])] if lines else [0, 4]
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
     return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(row[:3], widths, strict=False))
-        + f"  {row[3]:{widths[3]}}  {row[4]}".rstrip()
+        "  ".join(row[at].rjust(widths[at]) if at < 4 else row[at].ljust(widths[at]) for at in kept).rstrip()
         for row in rows
     )
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for NaN, which JSON has not."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -18,15 +18,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsJson",
+    "Beta",
+    "By",
+    "ByOption",
     "Columns",
     "EncodingName",
     "EncodingOption",
     "History",
+    "Liked",
     "Missing",
+    "Novelty",
     "Rate",
     "Run",
     "Seed",
+    "Shrink",
     "UserId",
+    "Where",
     "Wide",
     "check_one",
     "opened",
@@ -76,6 +83,40 @@ class EncodingName(StrEnum):
 
 
 EncodingOption = Annotated[EncodingName, typer.Option(help="Of text; auto reads what is no UTF-8 as cp1252.")]
+
+
+class By(StrEnum):
+    """What lists are ranked by."""
+
+    both = "both"
+    rating = "rating"
+    interaction = "interaction"
+
+
+ByOption = Annotated[
+    By | None,
+    typer.Option(
+        "--by",
+        help="What lists are ranked by: both parts of the model, or one. [default: both, if it has both]",
+    ),
+]
+Liked = Annotated[float | None, typer.Option(help="The lowest rating that counts as liked.")]
+Beta = Annotated[float | None, typer.Option(help="How much P(liked) weighs against taking an item up.")]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CONDITION",
+        help="On what is known of the items: title, ratings, further columns of the titles table, as in "
+        "\"genre = 'Drama' and year >= 1990\".",
+    ),
+]
+Novelty = Annotated[
+    float, typer.Option(help="Pass over the most popular items, which have this share of all ratings.")
+]
+Shrink = Annotated[
+    float,
+    typer.Option(help="By rating: ratings at which half of an item's advantage counts; 0: the prediction."),
+]
 
 
 class Unknown(StrEnum):

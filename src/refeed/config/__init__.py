@@ -6,6 +6,7 @@ from refeed.config.interactions import (
     LinearConfig,
     ListsConfig,
     LocalConfig,
+    MultinomialConfig,
 )
 from refeed.config.models import Activation, AutoencoderConfig, BiasConfig, MeanConfig, RidgeConfig
 from refeed.config.recipe import Config, config_from_toml, load_recipe, recipe_names
@@ -22,6 +23,7 @@ __all__ = [
     "ListsConfig",
     "LocalConfig",
     "MeanConfig",
+    "MultinomialConfig",
     "RidgeConfig",
     "TrainConfig",
     "config_from_toml",

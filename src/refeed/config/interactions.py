@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from refeed.config.strict import Strict
+from refeed.config.strict import Probability, Strict, Width
 
 __all__ = [
     "AutoInteractionsConfig",
@@ -13,6 +13,7 @@ __all__ = [
     "LinearConfig",
     "ListsConfig",
     "LocalConfig",
+    "MultinomialConfig",
 ]
 
 _Strength = Annotated[float, Field(ge=0)] | Literal["auto"]
@@ -67,6 +68,37 @@ class LocalConfig(ItemToItemConfig):
     neighbours: Annotated[int, Field(ge=1)] = 100
 
 
+class MultinomialConfig(Strict):
+    """The deep autoencoder with a softmax over the items.
+
+    Args:
+        values: see `ItemToItemConfig`.
+        encoder: widths of the encoder's layers, the last one that of the code; the decoder mirrors it.
+        grade: w: how much more an interaction counts that its user liked, a standard deviation.
+        dropout: share of the interactions that the network does not see, drawn anew in every step.
+        popularity: c: the weight of the share of people who took the item; "auto": chosen on validation.
+        lr: learning rate of AdamW.
+        weight_decay: of AdamW.
+        batch: users a step.
+        epochs: passes over the users, at most.
+        patience: epochs without a better validation before it stops.
+        seed: of the start, the order and the dropout.
+    """
+
+    kind: Literal["multinomial"] = "multinomial"
+    values: Literal["rating", "count"] = "rating"
+    encoder: Annotated[list[Width], Field(min_length=1)] = [200]
+    grade: Annotated[float, Field(ge=0)] = 0.0
+    dropout: Probability = 0.5
+    popularity: _Positive = "auto"
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    batch: Annotated[int, Field(ge=1)] = 100
+    epochs: Annotated[int, Field(ge=1)] = 100
+    patience: Annotated[int, Field(ge=1)] = 8
+    seed: int = 0
+
+
 class AutoInteractionsConfig(Strict):
     """The kind that fits the data: chosen by its size and on validation.
 
@@ -80,7 +112,7 @@ class AutoInteractionsConfig(Strict):
     memory: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
 
 
-InteractionsConfig = AutoInteractionsConfig | LinearConfig | LocalConfig
+InteractionsConfig = AutoInteractionsConfig | LinearConfig | LocalConfig | MultinomialConfig
 
 
 class ListsConfig(Strict):

@@ -90,8 +90,8 @@ def _fulfilling(trained: TrainedModel, where: str) -> Bool[np.ndarray, " items"]
             found = db.execute(f"SELECT ({where}) AS fits FROM known ORDER BY position").fetchall()
         except duckdb.Error as error:
             raise DataError(
-                f"where = {where!r} can't be evaluated: {str(error).splitlines()[0]}. Give a condition on the "
-                f"columns {names}, such as \"ratings > 20 and title like '%Alien%'\""
+                f"where = {where!r} can't be evaluated: {str(error).splitlines()[0]}. Give a condition on "
+                f"the columns {names}, such as \"ratings > 20 and title like '%Alien%'\""
             ) from error
     if any(not isinstance(fits, bool | None) for (fits,) in found):
         raise DataError(f'where = {where!r} is no condition; give one such as "ratings > 20"')

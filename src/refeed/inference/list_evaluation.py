@@ -12,18 +12,18 @@ from refeed.evaluation.ranking import KS, RankingEvaluation, evaluate_ranking
 from refeed.evaluation.relevance import Liked, in_items_of, relevant_items
 from refeed.inference.listing import listing_of
 from refeed.inference.making import users_at_once
+from refeed.inference.people import People
 from refeed.inference.ranking import SHRINK
-from refeed.inference.recommender import Recommender
 from refeed.ratings.store import Ratings
 
 __all__ = ["evaluate_lists"]
 
 
 def evaluate_lists(
-    recommender: Recommender,
+    people: People,
     test: Ratings,
     *,
-    ks: Sequence[int] = KS,
+    k: Sequence[int] = KS,
     liked: Liked = None,
     seen: Sequence[Ratings] = (),
     given: Ratings | None = None,
@@ -36,9 +36,9 @@ def evaluate_lists(
     """Rank all unseen items for every user with a relevant held-out item, as `score` ranks them.
 
     Args:
-        recommender: the model.
+        people: whom the model knows.
         test: held-out ratings, with ids of their own.
-        ks: lengths of the lists.
+        k: lengths of the lists.
         liked: the lowest rating that makes an item relevant; None: every held-out item is.
         seen: further ratings that the model has seen, such as validation's; their items are no candidates.
         given: ratings of people whom training has not seen; they are folded in, and `test` holds out others
@@ -52,25 +52,25 @@ def evaluate_lists(
 
     Raises:
         DataError: nothing held out is relevant; or nobody's given ratings are of the model's items.
-        ConfigError: ks, `resamples` or `shrink` make no sense.
+        ConfigError: k, `resamples` or `shrink` make no sense.
         ModelError: a score is NaN; or people are given to a model that doesn't fold in.
         UnknownIdError: the histories of the training users have been removed, and none are given.
     """
-    histories = recommender.histories if given is None else _folded_in(recommender, given)
+    histories = people.known if given is None else _folded_in(people, given)
     relevance = relevant_items(
-        histories, test, liked=liked, seen=seen, item_counts=recommender.trained.items.counts
+        histories, test, liked=liked, seen=seen, item_counts=people.trained.items.counts
     )
-    wanted = None if recommender.trained.kind == "interactions" else liked
-    listing = listing_of(recommender.trained, by=by, liked=wanted, beta=beta, shrink=shrink)
+    wanted = None if people.trained.kind == "interactions" else liked
+    listing = listing_of(people.trained, by=by, liked=wanted, beta=beta, shrink=shrink)
 
     def scores(users: Int64[np.ndarray, " users"]) -> Iterator[Float32[Tensor, "block items"]]:
         return listing.score_blocks(histories, users, users_at_once(histories.n_items))
 
-    return evaluate_ranking(scores, relevance, ks=ks, seed=seed, resamples=resamples)
+    return evaluate_ranking(scores, relevance, ks=k, seed=seed, resamples=resamples)
 
 
-def _folded_in(recommender: Recommender, given: Ratings) -> Ratings:
-    trained = recommender.trained
+def _folded_in(people: People, given: Ratings) -> Ratings:
+    trained = people.trained
     if not trained.model.folds_in:
         raise ModelError(
             f"this {trained.config.model.kind} model knows the users of its training ratings only, so it "

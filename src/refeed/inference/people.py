@@ -1,7 +1,7 @@
 """From whoever is asked about to the histories that a model predicts from."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from refeed.errors import DataError, UnknownIdError
 from refeed.inference.catalogue import Catalogue
 from refeed.inference.given import checked_history, unknown_users
+from refeed.models.cold import check_cold
 from refeed.ratings.history import person_history
 from refeed.ratings.ids import Ids, id_text
 from refeed.ratings.store import Ratings
@@ -81,6 +82,37 @@ class People:
         if unknown:
             raise UnknownIdError(unknown_users(unknown, user_ids))
         return positions
+
+    def known_or_not(self, ids: Sequence[Any], cold: str) -> tuple[Ratings, Int64[np.ndarray, " some"], int]:
+        """Users given by raw id, some of whom the model may not know.
+
+        Args:
+            ids: each once.
+            cold: what to do with the unknown ones: "error" refuses them, "empty" leaves them out, "fallback"
+                takes them for people of whom nothing is known.
+
+        Returns:
+            Ratings in which the users are, their positions in these, and how many are unknown.
+
+        Raises:
+            UnknownIdError: some are unknown, and are refused; or the model doesn't fold anyone in.
+            ConfigError: another word for `cold`.
+        """
+        check_cold(cold)
+        known, positions = self.known, self.known.user_ids.positions(ids)
+        strangers = [id_text(ids[at]) for at in np.flatnonzero(positions < 0).tolist()]
+        if not strangers or cold == "empty":
+            return known, positions[positions >= 0], len(strangers)
+        if cold == "error":
+            return known, self.positions(ids), 0
+        self._check_folds_in()
+        positions[positions < 0] = known.n_users + np.arange(len(strangers))
+        with_them = replace(
+            known,
+            indptr=np.append(known.indptr, np.repeat(known.indptr[-1:], len(strangers))),
+            user_ids=Ids.trusted((*known.user_ids, *strangers)),
+        )
+        return with_them, positions, len(strangers)
 
     def histories(self, who: Sequence[User]) -> tuple[Ratings, Int64[np.ndarray, " users"]]:
         """Ratings in which the users are, and where in them.

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from refeed.errors import ModelError
 from refeed.evaluation.evaluate import Evaluation, evaluate
+from refeed.evaluation.ranking import KS, RankingEvaluation
 from refeed.inference.catalogue import Catalogue
 from refeed.inference.explaining import explanation_of
 from refeed.inference.explanation import Explanation
 from refeed.inference.filters import candidates_of
 from refeed.inference.given import paired
 from refeed.inference.lines import Recommendation, SimilarItem
+from refeed.inference.list_evaluation import evaluate_lists
 from refeed.inference.listing import listing_of, uncertain_part
 from refeed.inference.lists import RecommendationLists
 from refeed.inference.making import Wish, list_of_each
@@ -185,8 +187,8 @@ class Recommender:
             include_seen: also items that the user has rated.
             only: choose among these items alone (ids or titles).
             exclude: leave these out (ids or titles).
-            where: a condition on what is known of the items, such as "genre = 'Drama' and year >= 1990": item,
-                title, ratings (how many in training), and the further columns of the titles table.
+            where: a condition on what is known of the items, such as "genre = 'Drama' and year >= 1990":
+                item, title, ratings (how many in training), and the further columns of the titles table.
             novelty: pass over the most popular items: those with this share of all ratings, 0 to below 1.
             diversity: from 0 to 1: choose items unlike each other (maximal marginal relevance on the items'
                 vectors) among the best 5 k; it costs accuracy.
@@ -236,9 +238,58 @@ class Recommender:
         Raises:
             DataError: there is nothing to evaluate on.
         """
+        if self.trained.kind == "interactions":
+            raise ModelError(
+                "this model was trained on interactions without ratings, so it has no errors of ratings; "
+                "evaluate its lists: evaluate_lists, or refeed evaluate --ranking"
+            )
         ratings = test if isinstance(test, Ratings) else Ratings.from_frame(test)
         return evaluate(
             self.trained.model, self.histories, ratings, scale=self.trained.scale, cold=cold, seed=seed
+        )
+
+    def evaluate_lists(
+        self,
+        test: object,
+        *,
+        k: Sequence[int] = KS,
+        liked: float | None = None,
+        seen: Sequence[Ratings] = (),
+        given: Ratings | None = None,
+        by: str | None = None,
+        beta: float | None = None,
+        shrink: float = SHRINK,
+        seed: int = 0,
+    ) -> RankingEvaluation:
+        """Measure lists on held-out items by a full ranking, as `refeed evaluate --ranking` does.
+
+        Args:
+            test: `Ratings`, or a table of them.
+            k: lengths of the lists.
+            liked: the lowest rating that makes an item relevant; None: every held-out item is.
+            seen: further ratings that the model has seen, such as validation's: their items are no
+                candidates.
+            given: what is known of people whom training has not seen; they are folded in.
+            by: what lists are ranked by (see `recommend`).
+            beta: likewise.
+            shrink: likewise.
+            seed: of the bootstrap.
+
+        Raises:
+            DataError: nothing held out is relevant.
+        """
+        ratings = test if isinstance(test, Ratings) else Ratings.from_frame(test)
+        return evaluate_lists(
+            self.people,
+            ratings,
+            k=k,
+            liked=liked,
+            seen=seen,
+            given=given,
+            by=by,
+            beta=beta,
+            shrink=shrink,
+            seed=seed,
         )
 
     def save(self, path: Path | str) -> None:

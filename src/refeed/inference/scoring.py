@@ -23,6 +23,7 @@ from refeed.inference.listing import Listing, listing_of
 from refeed.inference.making import hide_seen, users_at_once
 from refeed.inference.ranking import SHRINK, check_list
 from refeed.inference.recommender import Recommender
+from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.table import writer
 
@@ -60,15 +61,19 @@ class Scored:
         users: whose lists were asked for.
         lines: lines written.
         short: users with fewer than k lines, as there are no more items that they have not rated.
+        unknown: users that the model doesn't know, left out or taken for somebody of whom nothing is known.
     """
 
     users: int
     lines: int
     short: int
+    unknown: int = 0
 
     def __str__(self) -> str:
         """The same for people."""
         line = f"{self.lines:,} lines for {self.users:,} users"
+        if self.unknown:
+            line += f"; {self.unknown:,} of those asked for are unknown to the model"
         if not self.short:
             return line
         return f"{line}; {self.short:,} of them get fewer than asked for, as no more items are left to them"
@@ -80,6 +85,7 @@ def score(
     *,
     users: Sequence[str] | None = None,
     k: int = 100,
+    cold: str = "error",
     include_seen: bool = False,
     by: str | None = None,
     liked: float | None = None,
@@ -100,6 +106,8 @@ def score(
         out: where to write; .parquet, .csv or .tsv. Whole or absent; a file there is replaced.
         users: raw ids, in the order to write, each once; None: all users of the training ratings.
         k: the most items for each user.
+        cold: what to do with users that the model doesn't know: "error" refuses them, "empty" leaves them
+            out, "fallback" gives them the list of somebody of whom nothing is known; they are counted.
         include_seen: also items that the user has rated.
         by: see `Recommender.recommend`, as all that follow.
         liked: likewise.
@@ -116,8 +124,10 @@ def score(
     """
     options = writer(out)
     check_list(k, shrink)
-    histories = recommender.histories
-    positions = np.arange(histories.n_users) if users is None else recommender.people.positions(users)
+    histories, unknown = recommender.histories, 0
+    positions: Int64[np.ndarray, " users"] = np.arange(histories.n_users)
+    if users is not None:
+        histories, positions, unknown = recommender.people.known_or_not(users, cold)
     trained = recommender.trained
     listing = listing_of(trained, by=by, liked=liked, beta=beta, shrink=shrink)
     candidates = candidates_of(trained, recommender.catalogue, where=where, novelty=novelty)
@@ -127,7 +137,7 @@ def score(
         for block in lists:
             _insert(db, block)
             lines, full = lines + len(block.items), full + int(np.count_nonzero(block.ranks == k))
-        _insert_ids(db, recommender)
+        _insert_ids(db, recommender, histories.user_ids)
         db.execute(
             _COPY.format(
                 title="" if recommender.trained.items.titles is None else "named.title AS title,",
@@ -136,7 +146,7 @@ def score(
                 options=options,
             )
         )
-    return Scored(users=len(positions), lines=lines, short=len(positions) - full)
+    return Scored(users=len(positions), lines=lines, short=len(positions) - full, unknown=unknown)
 
 
 def best_lists(
@@ -237,12 +247,8 @@ def _insert(db: duckdb.DuckDBPyConnection, block: Lists) -> None:
     )
 
 
-def _insert_ids(db: duckdb.DuckDBPyConnection, recommender: Recommender) -> None:
-    known, listed, titles = (
-        recommender.histories.user_ids,
-        recommender.item_ids,
-        recommender.trained.items.titles,
-    )
+def _insert_ids(db: duckdb.DuckDBPyConnection, recommender: Recommender, known: Ids) -> None:
+    listed, titles = recommender.item_ids, recommender.trained.items.titles
     named = np.empty(len(listed), dtype=np.object_)
     named[:] = [title or None for title in titles or [""] * len(listed)]
     user_rows = {"position": np.arange(len(known)), "id": known.as_array()}  # noqa: F841

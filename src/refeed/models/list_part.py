@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from refeed.config import Config, LinearConfig, LocalConfig
-from refeed.models.interactions.choose import fit_interactions, load_interactions
+from refeed.config import Config
+from refeed.models.interactions.choose import FittedConfig, fit_interactions, load_interactions
 from refeed.models.interactions.interface import InteractionModel
 from refeed.models.interface import Model
 from refeed.models.liked import Liking, fit_liking, liked_boundary
@@ -37,7 +37,7 @@ class ListPart:
         values: the distinct training ratings (at most 1,000 of them), ascending.
     """
 
-    config: LinearConfig | LocalConfig
+    config: FittedConfig
     interactions: InteractionModel
     liking: Liking | None
     weights: ListWeights
@@ -68,9 +68,7 @@ class ListPart:
         }
 
     @classmethod
-    def load(
-        cls, config: LinearConfig | LocalConfig, n_items: int, tensors: Mapping[str, Tensor]
-    ) -> "ListPart":
+    def load(cls, config: FittedConfig, n_items: int, tensors: Mapping[str, Tensor]) -> "ListPart":
         """What `tensors` gave.
 
         Raises:

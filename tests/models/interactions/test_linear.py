@@ -206,6 +206,7 @@ def test_the_smallest_data_can_be_fitted(shape: tuple[int, int]) -> None:
     train = interactions(*shape, density=2.0)
     config, model = fit_interactions(LinearConfig(), train, train, say=silent)
     assert np.isfinite(model.score_all(train, np.arange(shape[0]))).all()
+    assert isinstance(config, LinearConfig)
     assert config.ridge == 500.0
 
 

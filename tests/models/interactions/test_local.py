@@ -73,10 +73,11 @@ def test_each_item_is_regressed_on_those_nearest_to_it() -> None:
 @pytest.mark.usefixtures("either_way")
 def test_with_all_items_as_neighbours_it_is_the_closed_form() -> None:
     train = interactions(density=0.6)
-    given = {"ridge": 3.0, "ridge_power": 0.5, "user_power": 0.25, "grade": 0.3, "recency": 2.0, "trend": 0.5}
     everybody = np.arange(train.n_users)
-    _, local = fit_interactions(LocalConfig(neighbours=15, **given), train, say=silent)
-    _, linear = fit_interactions(LinearConfig(**given), train, say=silent)
+    config = LinearConfig(ridge=3.0, ridge_power=0.5, user_power=0.25, grade=0.3, recency=2.0, trend=0.5)
+    same = LocalConfig(**{**config.model_dump(), "kind": "local", "neighbours": 15})
+    _, local = fit_interactions(same, train, say=silent)
+    _, linear = fit_interactions(config, train, say=silent)
     np.testing.assert_allclose(
         local.score_all(train, everybody), linear.score_all(train, everybody), rtol=1e-3, atol=1e-5
     )
@@ -138,7 +139,8 @@ def test_an_entry_that_is_not_there_is_0() -> None:
 
 
 def test_auto_takes_local_where_the_square_of_the_items_does_not_fit() -> None:
-    train, lines = interactions(), []
+    train = interactions()
+    lines: list[str] = []
     config, _ = fit_interactions(AutoInteractionsConfig(memory=1), train, say=lines.append)
     assert config.kind == "local"
     assert "GB" in lines[0]

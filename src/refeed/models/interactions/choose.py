@@ -5,25 +5,34 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from refeed.config.interactions import AutoInteractionsConfig, InteractionsConfig, LinearConfig, LocalConfig
+from refeed.config.interactions import (
+    AutoInteractionsConfig,
+    InteractionsConfig,
+    LinearConfig,
+    LocalConfig,
+    MultinomialConfig,
+)
 from refeed.models.interactions.fit_item_to_item import fit_item_to_item
+from refeed.models.interactions.fit_multinomial import fit_multinomial
 from refeed.models.interactions.interface import InteractionModel
 from refeed.models.interactions.linear import Linear, linear_memory
 from refeed.models.interactions.local import Local
+from refeed.models.interactions.multinomial import Multinomial
 from refeed.models.interactions.sparse_rows import SparseTable
 from refeed.ratings.store import Ratings
 
-__all__ = ["fit_interactions", "load_interactions"]
+__all__ = ["FittedConfig", "fit_interactions", "load_interactions"]
 
 _MANY = 20_000
 """Items from which on the closed form of all of them takes minutes, and `local` is as good."""
 
 Say = Callable[[str], None]
+FittedConfig = LinearConfig | LocalConfig | MultinomialConfig
 
 
 def fit_interactions(
     config: InteractionsConfig, train: Ratings, valid: Ratings | None = None, say: Say = print
-) -> tuple[LinearConfig | LocalConfig, InteractionModel]:
+) -> tuple[FittedConfig, InteractionModel]:
     """The config without "auto", and the model that it describes, fitted.
 
     Args:
@@ -36,6 +45,8 @@ def fit_interactions(
         ConfigError: settings that can't be used with these interactions.
     """
     chosen = _kind(config, train, say) if isinstance(config, AutoInteractionsConfig) else config
+    if isinstance(chosen, MultinomialConfig):
+        return fit_multinomial(chosen, train, valid, say)
     if isinstance(chosen, LinearConfig):
         return fit_item_to_item(chosen, train, valid, say)
     return fit_item_to_item(chosen, train, valid, say)
@@ -59,9 +70,7 @@ def _half_of_the_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
-def load_interactions(
-    config: LinearConfig | LocalConfig, n_items: int, tensors: Mapping[str, Tensor]
-) -> InteractionModel:
+def load_interactions(config: FittedConfig, n_items: int, tensors: Mapping[str, Tensor]) -> InteractionModel:
     """The model whose `state_dict` was saved.
 
     Args:
@@ -72,8 +81,12 @@ def load_interactions(
     Raises:
         RuntimeError: they are not those of such a model.
     """
-    model: Linear | Local = Linear(n_items)
-    if isinstance(config, LocalConfig):
+    model: Linear | Local | Multinomial
+    if isinstance(config, LinearConfig):
+        model = Linear(n_items)
+    elif isinstance(config, MultinomialConfig):
+        model = Multinomial(config, n_items)
+    else:
         missing = {"bounds", "columns", "weights"} - tensors.keys()
         if missing:
             raise RuntimeError(f"the weights of a local model lack {', '.join(sorted(missing))}")

@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from refeed.config.interactions import ItemToItemConfig, LinearConfig, LocalConfig
+from refeed.config.interactions import LinearConfig, LocalConfig
 from refeed.models.autoencoder.sparse import Batch
 from refeed.models.interactions.item_to_item import ItemToItem
 from refeed.models.interactions.linear import learn_linear, linear_memory
@@ -20,8 +20,10 @@ from refeed.ratings.store import Ratings
 
 __all__ = ["fit_item_to_item"]
 
-_ITEMS = {"linear": 6000, "local": 50_000}
+_ITEMS = {"linear": 6000, "local": 20_000}
 """Where there are more items, settings are chosen with the most popular so many."""
+
+_NEIGHBOURS = 50  # that settings of `local` are chosen with, at most
 
 Say = Callable[[str], None]
 C = TypeVar("C", LinearConfig, LocalConfig)
@@ -41,14 +43,13 @@ def fit_item_to_item(
     Raises:
         ConfigError: λ is so small that a matrix can't be factorised.
     """
-    learn = _learn(config)
     say(_announcement(config, train))
     counts = config.values == "count"
     settings = DEFAULTS.but(**given(config))
     if valid is not None and len(train):
-        settings = _chosen(config, learn, most_taken(train, _ITEMS[config.kind]), valid, say)
+        settings = _chosen(config, train, valid, say)
     say(f"{config.kind}: {settings}")
-    model = learn(inputs_of_all(settings, train, counts=counts), settings)
+    model = _learn(config)(inputs_of_all(settings, train, counts=counts), settings)
     model.inputs = inputs_of(settings, train, counts=counts)
     trend = torch.from_numpy(trends(train, settings.trend, settings.half_life)).float()
     model.scale(trend)
@@ -89,18 +90,39 @@ def _announcement(config: LinearConfig | LocalConfig, train: Ratings) -> str:
     return f"{config.kind}: {train.n_items:,} items, {what}: {memory / 1e9:.2f} GB at the peak"
 
 
-def _chosen(config: ItemToItemConfig, learn: Learn, train: Ratings, valid: Ratings, say: Say) -> Settings:
+def _quicker(config: LinearConfig | LocalConfig) -> LinearConfig | LocalConfig:
+    """What settings are chosen with: they hardly depend on the number of neighbours."""
+    if isinstance(config, LocalConfig):
+        return config.model_copy(update={"neighbours": min(config.neighbours, _NEIGHBOURS)})
+    return config
+
+
+def _chosen(config: LinearConfig | LocalConfig, every: Ratings, valid: Ratings, say: Say) -> Settings:
+    train = most_taken(every, _ITEMS[config.kind])
     held_out = held_out_lists(train, valid)
     if not len(held_out):
         say("validation has no interaction with an item that is new to a known user: the default settings")
         return DEFAULTS.but(**given(config))
-    trials = Trials(train, held_out, learn, counts=config.values == "count")
+    if train is not every:
+        say(f"settings are chosen with the {train.n_items:,} items that most people took")
+    trials = Trials(train, held_out, _learn(_quicker(config)), counts=config.values == "count")
     graded = bool((train.values != train.values[0]).any())
     search = Search(trials, given(config), say, timed=train.times is not None, graded=graded)
     settings = search.best()
     best, popular = search.ndcg(settings), trials.most_popular()
+    better = best.mean() / popular.mean() - 1 if popular.any() else 0.0
     say(
         f"validation nDCG@10 {best.mean():.4f}, that of the most popular list {popular.mean():.4f} "
-        f"({len(held_out):,} users)"
+        f"({better:+.0%}; {len(held_out):,} users)"
     )
-    return settings
+    return _for_all_items(settings, train, every, config)
+
+
+def _for_all_items(
+    settings: Settings, train: Ratings, every: Ratings, config: LinearConfig | LocalConfig
+) -> Settings:
+    """The same λ for each item, though the mean that it is relative to is lower with more items."""
+    if train is every or config.ridge != "auto":
+        return settings
+    fewer = (len(every) / every.n_items) / (len(train) / train.n_items)
+    return settings.but(ridge=settings.ridge * fewer**settings.ridge_power)

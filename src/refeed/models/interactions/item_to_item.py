@@ -77,7 +77,7 @@ class ItemToItem(nn.Module, ABC):
         """The score of each pair (see `InteractionModel`); costs the length of the history for each."""
         each, owners = np.unique(users, return_inverse=True)
         inputs = self.inputs.batch(histories, each, self.popularity.device)
-        scores = self.popularity.cpu().double().numpy()[items]
+        scores: Float64[np.ndarray, " pairs"] = self.popularity.cpu().double().numpy()[items]
         bounds = inputs.indptr.cpu().numpy().astype(np.int64)
         lengths = np.diff(bounds)[owners]
         ends = np.cumsum(lengths)
@@ -103,11 +103,9 @@ class ItemToItem(nn.Module, ABC):
         columns = torch.from_numpy(items[pairs]).to(inputs.items.device)
         terms = inputs.values[chosen].double() * self.weights_at(inputs.items[chosen].long(), columns)
         weights = terms.cpu().double().numpy()
-        # bincount of nothing counts in whole numbers
-        sums: Float64[np.ndarray, " pairs"] = np.bincount(
-            pairs, weights=weights, minlength=len(items)
-        ).astype(np.float64)
-        return sums
+        sums = np.bincount(pairs, weights=weights, minlength=len(items))
+        of_pairs: Float64[np.ndarray, " pairs"] = sums.astype(np.float64)  # whole numbers, if of nothing
+        return of_pairs
 
     @torch.no_grad()
     def explain(

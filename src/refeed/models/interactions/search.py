@@ -45,13 +45,13 @@ class Search:
         """The settings to take."""
         settings = DEFAULTS.but(**self.fixed)
         settings = self._ridge(settings)
-        if self.graded:
-            settings = self._walk(settings, "grade", (0.3, 0.6, 1.0))
         if self.timed:
             settings = self._recency(settings)
             settings = self._trend(settings)
         settings = self._walk(settings, "user_power", (0.25, 0.5))
         settings = self._walk(settings, "ridge_power", (0.25, 0.5, 0.75))
+        if self.graded:  # after recency, which it stands in for where it is found first
+            settings = self._walk(settings, "grade", (0.3, 0.6, 1.0))
         settings = self._walk(settings, "popularity", (0.3, 1.0, 3.0, 10.0))
         settings = self._walk(settings, "popularity", (0.03, 0.01))
         return self._ridge(settings)

@@ -35,7 +35,7 @@ _LONGER = 1.5  # what is best after a whole training, against a trial: weaker pr
 _FARTHEST = 4  # steps of the factor from the start
 _MOST = 250_000  # ratings that priors are tried with, about, unless items are rare in them
 _SCARCE = 20.0  # ratings an item that a sample of users must leave
-_LARGEST = 1_000_000  # ratings of a sample, about, however rare items are in it
+_LARGEST = 400_000  # ratings of a sample, about, however rare items are in it
 _THIN = 6.0  # ratings for each user and item
 _HARDLY = 1e-4  # a prior that is better by no more than this part of the error ends the walk
 

@@ -125,6 +125,7 @@ class RidgeLearner(nn.Module):
         self.register_buffer("waiting", like.new_zeros(train.n_items, width + 1))
         self.register_buffer("own", like.new_zeros(train.n_users, width + 1))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self._cells = torch.empty(0, dtype=torch.int64, device=device)  # items of the last batch
         self._sums: Tensor | None = None  # of F over each item's users; None: out of date
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -220,7 +221,7 @@ class RidgeLearner(nn.Module):
         self, example: RidgeExample, generator: torch.Generator, runtime: Runtime
     ) -> Float[Tensor, ""]:
         """Set the gradients of a batch's loss, which is returned; those of F only when its update is due."""
-        self.zero_grad(set_to_none=True)
+        self.users.grad = None
         cells, ratings = example.distinct, runtime.total(len(example.items))
         vectors, bias = self._items_of(example)
         noise = torch.randn(vectors.shape, generator=generator, dtype=vectors.dtype, device=vectors.device)
@@ -244,11 +245,20 @@ class RidgeLearner(nn.Module):
             gradient[:, width + 1 :],
         )
         of_items = torch.cat([grad_vectors * noise, grad_bias], dim=1)
-        self.vectors.grad = torch.zeros_like(self.vectors).index_copy_(0, cells, of_items[:, :-1])
-        self.bias.grad = torch.zeros_like(self.bias).index_copy_(0, cells, of_items[:, -1])
-        self.implicit.grad = torch.zeros_like(self.implicit).index_copy_(0, cells, grad_implicit)
+        self._set_gradient(self.vectors, cells, of_items[:, :-1])
+        self._set_gradient(self.bias, cells, of_items[:, -1])
+        self._set_gradient(self.implicit, cells, grad_implicit)
+        self._cells = cells
         self._wait(example, of_items * self._root[cells])
         return loss
+
+    def _set_gradient(self, parameter: nn.Parameter, cells: Int64[Tensor, " distinct"], rows: Tensor) -> None:
+        """Of the batch's items, 0 for all others; the rows of the batch before are all that is not 0 yet."""
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        else:
+            parameter.grad.index_fill_(0, self._cells, 0)
+        parameter.grad.index_copy_(0, cells, rows)
 
     def _found(
         self, example: RidgeExample, block: Padded, table: Float[Tensor, "distinct columns"]
