@@ -34,6 +34,7 @@ from refeed.models.ridge.levels import hold_to_biases, levels_of
 from refeed.models.ridge.model import RARE, Places, RidgeAutoencoder, precision_of
 from refeed.models.ridge.padded import Padded, padded
 from refeed.models.ridge.posterior import leave_one_out
+from refeed.models.ridge.shift import shift_level
 from refeed.models.share import Share
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
@@ -155,10 +156,11 @@ class RidgeLearner(nn.Module):
         return []
 
     def complete(self, model: Model, train: Ratings, held_out: Aligned | None) -> str | None:
-        """Carry the drift of items forward, and calibrate the intervals."""
+        """Carry the drift of items forward, move the level, and calibrate the intervals."""
         if not isinstance(model, RidgeAutoencoder):
             raise TypeError(f"a ridge autoencoder is completed here, not a {type(model).__name__}")
         said = [hold_to_biases(model, train, held_out), carry_forward(model, train, held_out, self.config)]
+        said.append(shift_level(model, train, held_out))
         calibrate(model, train, held_out, self._seed)
         return "; ".join(line for line in said if line) or None
 
