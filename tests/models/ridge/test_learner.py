@@ -167,24 +167,6 @@ def test_what_was_planted_is_found_almost_to_the_noise(tmp_path: Path) -> None:
     assert errors["default"] < 1.25 * noise < errors["bias"]
 
 
-def test_with_many_raters_an_item_moves_no_faster_than_with_a_thousand() -> None:
-    def rate(raters: int) -> float:
-        train = Ratings.from_arrays(
-            np.arange(raters),
-            np.zeros(raters, dtype=int),
-            np.arange(raters) % 5 + 1.0,
-            user_ids=Ids(f"u{n}" for n in range(raters)),
-            item_ids=Ids(["i"]),
-        )
-        model = RidgeConfig(width=WIDTH, **PRIORS)
-        groups = RidgeLearner(Config(model=model, train=TrainConfig()), train, CPU).parameter_groups()
-        return float(groups[1].get("rate", 1.0))
-
-    assert rate(100) == rate(1000) == 1
-    # √n users' parameters, scaled by n^-½, move an item by √n times the rate.
-    assert rate(16_000) * np.sqrt(16_000) == pytest.approx(np.sqrt(1000))
-
-
 def test_training_starts_from_tuned_levels() -> None:
     train = ratings()
     model = RidgeConfig(width=WIDTH, **PRIORS)
