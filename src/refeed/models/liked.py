@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -95,9 +95,9 @@ def fit_liking(
 
 def probability_liked(
     liking: Liking,
-    predictions: Float32[Tensor, "*shape"],
+    predictions: Float[Tensor, "*shape"],
     predictive_std: Float[Tensor, "*shape"] | None = None,
-) -> Float32[Tensor, "*shape"]:
+) -> Float[Tensor, "*shape"]:
     """P(liked), 0.0025 to 0.9975: further out the quantiles don't reach.
 
     Args:
