@@ -147,7 +147,7 @@ def retrain(
     check_served()
     from refeed.serve.retrain import reload_server
     from refeed.serve.retrain import retrain as train_again
-    from refeed.training.progress import reporting
+    from refeed.progress import reporting
 
     beside = run.absolute()
     with reporting() as reporter:
