@@ -1,8 +1,8 @@
 """The level of all predictions, moved to where the validation ratings have it.
 
-People who rate later, or other things than they would choose, may give higher or lower ratings all over:
-a mean error that no model of the training ratings can know. With the errors e of the validation ratings, ē their
-mean and σ its standard error over users (whose ratings go up and down together),
+People who rate later, or other things than they would choose, may give higher or lower ratings all over: a
+mean error that no model of the training ratings can know. With the errors e of the validation ratings, ē
+their mean and σ its standard error over users (whose ratings go up and down together),
 
     shift = ē · max(1 − σ²/ē², 0),    if |ē| > 1.96 σ, and 0 otherwise
 
