@@ -9,7 +9,7 @@ the lowest rating that counts as liked and the next lower one.
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -63,9 +63,9 @@ def fit_liking(
 
 def probability_liked(
     liking: Liking,
-    predictions: Float32[Tensor, "*shape"],
+    predictions: Float[Tensor, "*shape"],
     predictive_std: Float[Tensor, "*shape"] | None = None,
-) -> Float32[Tensor, "*shape"]:
+) -> Float[Tensor, "*shape"]:
     """P(liked), 0.0025 to 0.9975: further out the quantiles don't reach.
 
     Args:
