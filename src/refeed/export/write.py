@@ -26,8 +26,9 @@ def export_onnx(trained: TrainedModel, out: Path) -> str:
         What was written, how far it is from the model, and what it leaves out, for people.
 
     Raises:
-        ModelError: the model doesn't fold in or predicts no ratings, its kind can't be exported, `out` exists already, the extra
-            `export` isn't installed, or what was written doesn't predict what the model predicts.
+        ModelError: the model doesn't fold in or predicts no ratings, its kind can't be exported, `out` exists
+            already, the extra `export` isn't installed, or what was written doesn't predict what the model
+            predicts.
     """
     _check_installed()
     # Only here, as onnx belongs to an extra.
@@ -58,9 +59,9 @@ def _left_out(trained: TrainedModel) -> str:
     if trained.lists is None:
         return ""
     return (
-        "\nnote: this model's lists also go by who takes what up, which can't be exported yet, so the graph has "
-        "no scores of lists; make lists by refeed.lite or refeed.Recommender, or train without [interactions] "
-        "(--recipe ratings) to export lists by the predicted rating"
+        "\nnote: this model's lists also go by who takes what up, which can't be exported yet, so the graph "
+        "has no scores of lists. Make lists by refeed.lite or refeed.Recommender, or train by a recipe that "
+        "has no section [interactions] to export lists by the predicted rating"
     )
 
 

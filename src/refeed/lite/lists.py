@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from refeed.errors import ModelError
 from refeed.lite.taken import Taken, taken_of
-from refeed.models.liking import Liking, liked_boundary
+from refeed.models.liking import Liking
 
 __all__ = ["ListPart", "list_part_of"]
 
@@ -55,16 +55,6 @@ class ListPart:
                 "load it with refeed.Recommender"
             )
         return self.model
-
-    def liking_of(self, liked: float | None) -> Liking:
-        """The same for another threshold of what is liked.
-
-        Raises:
-            ConfigError: no rating is as high.
-        """
-        if liked is None:
-            return self.liking
-        return Liking(float(liked), liked_boundary(self.values, float(liked)), self.liking.quantiles)
 
     def scores(
         self, taken: NDArray[np.float32], p_liked: NDArray[np.float64], beta: float | None

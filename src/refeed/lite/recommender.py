@@ -30,7 +30,7 @@ from refeed.lite.folder import Folder
 from refeed.lite.histories import Histories
 from refeed.lite.lists import ListPart
 from refeed.lite.ridge import History
-from refeed.models.liking import Liking, share_above
+from refeed.models.liking import Liking, liking_at, share_above
 from refeed.models.quantiles import error_deviation, interval_ends
 from refeed.ratings.ids import Ids, id_text
 
@@ -120,8 +120,8 @@ class Recommender:
         k: int = 10,
         *,
         by: str | None = None,
-        liked: float | None = None,
-        beta: float | None = None,
+        liked: float | int | None = None,  # noqa: PYI041 - checked at run time, in tests
+        beta: float | int | None = None,  # noqa: PYI041
         include_seen: bool = False,
         only: Sequence[Id] | None = None,
         exclude: Sequence[Id] | None = None,
@@ -169,8 +169,9 @@ class Recommender:
             raise ModelError(NO_PART)
         return self.folder.lists
 
-    def _liking(self, liked: float | None) -> Liking | None:
-        return None if self.folder.lists is None else self.folder.lists.liking_of(liked)
+    def _liking(self, liked: Any) -> Liking | None:
+        lists = self.folder.lists
+        return None if lists is None else liking_at(lists.liking, lists.values, liked)
 
     def _liked(
         self, liking: Liking, history: History, predictions: NDArray[np.floating]

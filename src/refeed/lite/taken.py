@@ -5,7 +5,7 @@ score_j = popularity_j + Σ_i x_i B_ij, in float32 as the full model has it
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +13,7 @@ from numpy.typing import NDArray
 from refeed.lite.ridge import History
 from refeed.models.interactions.worth import Worth
 
-__all__ = ["Dense", "Sparse", "Taken", "Weights", "taken_of"]
-
-
-class Weights(Protocol):
-    """B: a weight for each pair of items."""
-
-    def sums(self, items: NDArray[np.int64], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Σ_i x_i B_ij of all items j, [items]."""
-        ...
-
-    def column(self, items: NDArray[np.int64], target: int) -> NDArray[np.float32]:
-        """B_ij of some items i and one j, [some]."""
-        ...
+__all__ = ["Dense", "Sparse", "Taken", "taken_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +27,12 @@ class Dense:
     weights: NDArray[np.float32]
 
     def sums(self, items: NDArray[np.int64], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See `Weights`."""
+        """Σ_i x_i B_ij of all items j, [items]."""
         found: NDArray[np.float32] = inputs @ self.weights[items]
         return found
 
     def column(self, items: NDArray[np.int64], target: int) -> NDArray[np.float32]:
-        """See `Weights`."""
+        """B_ij of some items i and one j, [some]."""
         found: NDArray[np.float32] = self.weights[items, target]
         return found
 
@@ -64,7 +52,7 @@ class Sparse:
     weights: NDArray[np.float32]
 
     def sums(self, items: NDArray[np.int64], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See `Weights`."""
+        """See `Dense`."""
         found = np.zeros(len(self.bounds) - 1)
         for item, value in zip(items.tolist(), inputs.tolist(), strict=True):
             row = slice(int(self.bounds[item]), int(self.bounds[item + 1]))
@@ -72,7 +60,7 @@ class Sparse:
         return found.astype(np.float32)
 
     def column(self, items: NDArray[np.int64], target: int) -> NDArray[np.float32]:
-        """See `Weights`."""
+        """See `Dense`."""
         found = np.zeros(len(items), dtype=np.float32)
         for at, item in enumerate(items.tolist()):
             first, last = int(self.bounds[item]), int(self.bounds[item + 1])
@@ -93,7 +81,7 @@ class Taken:
     """
 
     popularity: NDArray[np.float32]
-    weights: Weights
+    weights: Dense | Sparse
     worth: Worth
 
     def inputs(self, history: History, times: NDArray[np.int64] | None) -> NDArray[np.float32]:
@@ -124,7 +112,7 @@ def taken_of(arrays: Mapping[str, NDArray[Any]], kind: str) -> Taken | None:
     Raises:
         KeyError: these aren't the weights of such a model.
     """
-    weights: Weights
+    weights: Dense | Sparse
     if kind == "linear":
         weights = Dense(arrays["weights"])
     elif kind == "local":

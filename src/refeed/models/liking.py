@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from refeed.errors import ConfigError
 from refeed.models.quantiles import LEVELS
 
-__all__ = ["Liking", "liked_boundary", "share_above"]
+__all__ = ["Liking", "liked_boundary", "liking_at", "share_above"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +40,24 @@ def liked_boundary(values: NDArray[np.floating], liked: float) -> float:
     lower = values[values < liked]
     lowest = float(values[values >= liked].min())
     return (lowest + float(lower.max())) / 2 if len(lower) else -np.inf
+
+
+def liking_at(liking: Liking, values: NDArray[np.float64], liked: Any) -> Liking:
+    """The same for another threshold of what is liked.
+
+    Args:
+        liking: what the model was trained with.
+        values: the distinct training ratings.
+        liked: the lowest rating that counts as liked; None: as it is.
+
+    Raises:
+        ConfigError: no rating is as high, or it is no number.
+    """
+    if liked is None:
+        return liking
+    if isinstance(liked, bool) or not isinstance(liked, int | float | np.number) or not np.isfinite(liked):
+        raise ConfigError(f"liked = {liked!r}: give the lowest rating that counts as liked, a number")
+    return Liking(float(liked), liked_boundary(values, float(liked)), liking.quantiles)
 
 
 def share_above(liking: Liking, predictions: NDArray[np.floating], spread: Any) -> NDArray[np.float64]:
