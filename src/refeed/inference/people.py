@@ -157,9 +157,9 @@ class People:
                     "predicts ratings; give a rating for each, such as {'item': 4.5}"
                 )
             ratings = (1.0,) * len(history)
-        return checked_history(
-            dict(zip(history.items, ratings, strict=True)), self.catalogue, self.trained.scale
-        )
+        # How often somebody took something has no scale.
+        scale = self.trained.scale if self.trained.kind == "ratings" else (0.0, float("inf"))
+        return checked_history(dict(zip(history.items, ratings, strict=True)), self.catalogue, scale)
 
     def _gathered(self, rows: Sequence[_Row]) -> Ratings:
         return Ratings.from_arrays(
