@@ -2,10 +2,10 @@
 
     python benchmarks/new_users_lists.py SPLIT RUN [--share 0.1] [--folds 1] [--by both] [--liked 4]
 
-A share of a split's users is kept out of the training, histories and all, a fold after the other. A model with
-the settings of RUN, which was trained on all of SPLIT's train, is trained on the others alone and makes lists
-for the ones kept out from their histories; RUN makes lists for the same users, as it knows them. Prints nDCG@10
-of both, over the users of all folds.
+A share of a split's users is kept out of the training, histories and all, a fold after the other. A model
+with the settings of RUN, which was trained on all of SPLIT's train, is trained on the others alone and makes
+lists for the ones kept out from their histories; RUN makes lists for the same users, as it knows them. Prints
+nDCG@10 of both, over the users of all folds.
 """
 
 import argparse
@@ -77,12 +77,10 @@ def main() -> None:
             pairs.append((as_new[kind], as_known[kind]))
         for kind, pairs in found.items():
             one, two = (np.concatenate(values) for values in zip(*pairs, strict=True))
-            error = (one - two).std() / len(one) ** 0.5
-            print(
-                f"{fold + 1} folds, {kind}: {len(one):,} users, nDCG@10 folded in {one.mean():.4f}, trained "
-                f"with {two.mean():.4f}: {one.mean() / two.mean() - 1:+.2%} (standard error {error / two.mean():.2%})",
-                flush=True,
-            )
+            error = (one - two).std() / len(one) ** 0.5 / two.mean()
+            loss = f"{one.mean() / two.mean() - 1:+.2%} (standard error {error:.2%})"
+            figures_of_both = f"folded in {one.mean():.4f}, trained with {two.mean():.4f}: {loss}"
+            print(f"{fold + 1} folds, {kind}: {len(one):,} users, nDCG@10 {figures_of_both}", flush=True)
 
 
 if __name__ == "__main__":
