@@ -8,7 +8,8 @@ are trained on all of train. A test item is liked from --liked on; default: the 
 upper 40 % of train begin, as nearly as there is one. Data without ratings has no liked items.
 
 Every system goes through its grid below with the first seed, by nDCG@10 on validation, for liked and for all
-items apart; then the best settings with every seed, on test. Every training is a process of its own, so that
+items apart; then the best settings with every seed, on test. refeed's own systems choose on validation by themselves,
+while they are fitted; the three of the default recipe share one model, kept in --out. Every training is a process of its own, so that
 seconds and peak memory are its own, and its numbers are a JSON file in --out: what is there is not run again.
 Prints the grid with its validation figures, a markdown table for each split, and how each system compares
 with the first one (paired bootstrap over users, first seed; positive: better than the first).
@@ -17,17 +18,22 @@ with the first one (paired bootstrap over users, first seed; positive: better th
 import argparse
 import itertools
 import json
+import logging
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32, Int64
+from torch import Tensor
 
+import refeed
 from refeed.baselines.item_knn import ItemKNN
 from refeed.baselines.list_peers import fit_bpr, fit_ials, fit_mult_vae, fit_rec_vae
 from refeed.baselines.listing import Listing, score_blocks
@@ -35,6 +41,8 @@ from refeed.baselines.popular import Popular
 from refeed.evaluation.ranking import RankingEvaluation, evaluate_ranking
 from refeed.evaluation.relevance import relevant_items
 from refeed.evaluation.significance import mean_differences
+from refeed.inference.listing import listing_of
+from refeed.inference.recommender import Recommender
 from refeed.ratings.read import open_ratings
 from refeed.ratings.store import Ratings
 
@@ -51,13 +59,17 @@ class System:
     Args:
         fit: (train, valid or None, seed, setting) → a model; valid is what settings are chosen on, for those
             that stop by it.
-        grid: the settings to choose from, every combination.
+        grid: the settings to choose from, every combination; without any nothing is tuned here.
+        recipe: of refeed's own systems, instead of `fit`: the recipe's settings over those of `default`.
+        by: likewise: what lists are ranked by.
         seeded: whether the seed changes anything.
     """
 
-    fit: Callable[[Ratings, Ratings | None, int, Setting], Listing]
+    fit: Callable[[Ratings, Ratings | None, int, Setting], Listing] | None
     grid: Mapping[str, list[Any]]
     seeded: bool = True
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    by: str | None = None
 
     def settings(self) -> list[dict[str, Any]]:
         """All combinations of the grid."""
@@ -67,6 +79,11 @@ class System:
 
 
 SYSTEMS: dict[str, System] = {
+    "default": System(None, {}),
+    "default, by interaction": System(None, {}, by="interaction"),
+    "default, by rating": System(None, {}, by="rating"),
+    "linear": System(None, {}, seeded=False, recipe={"interactions.kind": "linear"}, by="interaction"),
+    "local": System(None, {}, seeded=False, recipe={"interactions.kind": "local"}, by="interaction"),
     "popular": System(lambda train, _valid, _seed, _: Popular.fit(train), {}, seeded=False),
     "item-knn": System(
         lambda train, _valid, _seed, setting: ItemKNN.fit(train, **setting),
@@ -95,6 +112,54 @@ SYSTEMS: dict[str, System] = {
         {"gamma": [0.001, 0.005], "epochs": [20, 50]},
     ),
 }
+
+
+# ------------------------------------------------------------------ refeed's own
+
+
+@dataclass(frozen=True)
+class Ours:
+    """A model of refeed as the benchmark wants it.
+
+    Args:
+        recommender: the model.
+        by: what lists are ranked by; None: what the model ranks by when nobody says.
+    """
+
+    recommender: Recommender
+    by: str | None
+
+    def scores(
+        self, histories: Ratings, users: Int64[np.ndarray, " users"]
+    ) -> Float32[Tensor, "users items"]:
+        """What all items are ranked by (see `Listing`)."""
+        way = listing_of(self.recommender.trained, by=self.by)
+        return next(way.score_blocks(histories, users, max(len(users), 1)))
+
+
+def fit_ours(
+    system: System, kept: Path, train: Ratings, valid: Ratings | None, seed: int, setting: Setting
+) -> Ours:
+    """Fit one of refeed's systems; the default recipe's model is kept in a folder, for all ways to rank.
+
+    Without validation a random tenth of train chooses the settings of who takes what up, and the model with
+    these is fitted on all of train.
+    """
+    if not system.recipe and kept.exists():
+        return Ours(refeed.load(kept), system.by)
+    recipe, settings = ("mean", _BARE | system.recipe) if system.recipe else ("default", {})
+    if valid is None:
+        held = np.random.default_rng(0).random(len(train)) < 0.1
+        chosen = refeed.fit(
+            train.select(~held), train.select(held), recipe=recipe, seed=seed, **settings
+        ).trained.lists
+        found = {} if chosen is None else chosen.config.model_dump()
+        settings = settings | {f"interactions.{name}": value for name, value in found.items()}
+    out = None if system.recipe else kept
+    return Ours(refeed.fit(train, valid, recipe=recipe, seed=seed, out=out, **settings), system.by)
+
+
+_BARE: Setting = {"lists.beta": 1.0, "lists.floor": 0.003}  # unused, and so not to be searched
 
 
 # ------------------------------------------------------------------ data
@@ -147,7 +212,8 @@ def run(
             raise SystemExit(f"{split} wants train and test")
         train, held_out = given_train, test
     started = time.perf_counter()
-    model = system.fit(train, valid, seed, setting)
+    kept = out.parent / f"{split.name} default {seed}"
+    model = (system.fit or partial(fit_ours, system, kept))(train, valid, seed, setting)
     seconds = time.perf_counter() - started
     threshold = liked_from(train, liked)
     numbers: dict[str, Any] = {"split": split.name, "system": name, "setting": setting, "seed": seed}
@@ -191,6 +257,8 @@ def numbers_of(
 
 def chosen(asked: argparse.Namespace, split: Path, name: str) -> dict[str, Setting]:
     """The best setting of the grid on validation for each kind of relevance; every figure is printed."""
+    if not SYSTEMS[name].grid:
+        return dict.fromkeys(KINDS, {})
     figures: dict[str, list[tuple[float, Setting]]] = {}
     for setting in SYSTEMS[name].settings():
         numbers = numbers_of(asked, split, name, setting, asked.seeds[0], tune=True)
@@ -213,7 +281,7 @@ def row_of(asked: argparse.Namespace, split: Path, name: str) -> dict[str, list[
     rows: dict[str, list[Any]] = {}
     for kind, setting in chosen(asked, split, name).items():
         runs = [numbers_of(asked, split, name, setting, seed, tune=False) for seed in seeds]
-        rows[kind] = [numbers for numbers in runs if numbers is not None]
+        rows[kind] = [numbers for numbers in runs if numbers is not None and kind in numbers]
     return {kind: [numbers | {"kind": kind} for numbers in runs] for kind, runs in rows.items() if runs}
 
 
@@ -280,6 +348,7 @@ def main() -> None:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
+        logging.basicConfig(level=logging.INFO, format="    %(message)s", stream=sys.stdout)
         name, setting, seed, out, tune = json.loads(asked.one)
         run(asked.splits[0], name, setting, seed, Path(out), tune=tune, liked=asked.liked)
         return
