@@ -163,9 +163,10 @@ class People:
                     "predicts ratings; give a rating for each, such as {'item': 4.5}"
                 )
             ratings = (1.0,) * len(history)
-        items, values = checked_history(
-            dict(zip(history.items, ratings, strict=True)), self.catalogue, self.trained.scale
-        )
+        # How often somebody took something has no scale.
+        scale = self.trained.scale if self.trained.kind == "ratings" else (0.0, float("inf"))
+        rated = dict(zip(history.items, ratings, strict=True))
+        items, values = checked_history(rated, self.catalogue, scale)
         # All at once: who gives a history says nothing of its order.
         return items, values, np.zeros(len(items), dtype=np.int64)
 

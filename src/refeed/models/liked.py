@@ -15,7 +15,7 @@ from torch import Tensor
 
 from refeed.models.interface import Model
 from refeed.models.intervals import Uncertain, quantiles
-from refeed.models.liking import Liking, liked_boundary, share_above
+from refeed.models.liking import Liking, liked_boundary, table_of
 from refeed.ratings.pairs import align_to
 from refeed.ratings.store import Ratings
 
@@ -23,7 +23,6 @@ __all__ = ["Liking", "fit_liking", "liked_boundary", "liked_threshold", "probabi
 
 _SHARE = 0.4
 _ENOUGH = 20_000
-_PAIRS_AT_ONCE = 1 << 18
 
 
 def liked_threshold(values: NDArray[np.floating], share: float = _SHARE) -> float:
@@ -73,8 +72,14 @@ def probability_liked(
         predictions: r̂, not clipped.
         predictive_std: the spread of each; None: 1.
     """
-    spread = 1.0 if predictive_std is None else predictive_std.cpu().numpy()
-    return torch.from_numpy(share_above(liking, predictions.cpu().numpy(), spread)).to(predictions)
+    distance = liking.boundary - predictions
+    if predictive_std is not None:
+        distance = distance / predictive_std
+    table = table_of(liking)
+    at = (distance - table.start).div_(table.step).add_(1).clamp_(0, len(table.value) - 1)
+    cell = at.nan_to_num(0).to(torch.int32)
+    value, slope = (torch.from_numpy(each).to(at) for each in (table.value, table.slope))
+    return slope[cell].mul_(at.sub_(cell)).add_(value[cell])
 
 
 def _unseen(
