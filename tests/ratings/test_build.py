@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refeed.errors import DataError, StoreError
-from refeed.ratings import build
-from refeed.ratings.build import _sorted, write_store
+from refeed.ratings import buckets
+from refeed.ratings.buckets import _sorted
+from refeed.ratings.build import write_store
 from refeed.ratings.store import Ratings
 
 Row = tuple[str, str, float, int | None]
@@ -130,7 +131,7 @@ def test_any_size_of_bucket_gives_what_a_dict_gives(
         expected[user, item] = (rating, time)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "_BUCKET", bucket)
+        patch.setattr(buckets, "_BUCKET", bucket)
         counts = write_store(database(rows), "rows", store, titles=None, source={})
 
     ratings = Ratings.load(store)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,14 +47,12 @@ class Histories:
                 f"{path} has no users.json: a refeed from before `refeed.lite` wrote it; train again, or "
                 "remove the folder to serve only people who bring their ratings"
             )
-        indptr, items, values, times = (
-            np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            if f"{name}.npy" in files
-            else None
-            for name in ("indptr", "items", "values", "times")
-        )
+        names = ["indptr", "items", "values", *(["times"] if "times.npy" in files else [])]
+        arrays: dict[str, Any] = {
+            name: np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names
+        }
         user_ids = Ids(json.loads((path / "users.json").read_text(encoding="utf-8")))
-        return cls(user_ids, indptr, items, values, times)
+        return cls(user_ids, arrays["indptr"], arrays["items"], arrays["values"], arrays.get("times"))
 
     def of(self, user: int) -> History:
         """The history of the user at a position."""
