@@ -35,6 +35,13 @@ from refeed.config.baselines import (
     SvdppConfig,
     TimeSvdppConfig,
 )
+from refeed.config.interactions import (
+    AutoInteractionsConfig,
+    LinearConfig,
+    ListsConfig,
+    LocalConfig,
+    MultinomialConfig,
+)
 from refeed.trained_model import TrainedModel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,6 +50,11 @@ PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 SECTIONS: dict[str, type[BaseModel]] = {
     "autoencoder": AutoencoderConfig,
     "ridge": RidgeConfig,
+    "interactions, auto": AutoInteractionsConfig,
+    "interactions, linear": LinearConfig,
+    "interactions, local": LocalConfig,
+    "interactions, multinomial": MultinomialConfig,
+    "lists": ListsConfig,
     "bias": BiasConfig,
     "mean": MeanConfig,
     "pmf": PmfConfig,
