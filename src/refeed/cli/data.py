@@ -41,8 +41,8 @@ def prepare(
         list[str],  # a Path would change the slashes of a URL
         typer.Argument(
             metavar="SOURCE…",
-            help="Tables (CSV, TSV, JSON, Parquet; packed or in parts, too), a folder or archive of MovieLens "
-            "or Netflix, or a server's ratings: its SQLite file, or postgresql://….",
+            help="Tables (CSV, TSV, JSON, Parquet; packed or in parts, too), a folder or archive of "
+            "MovieLens or Netflix, or a server's ratings: its SQLite file, or postgresql://….",
             show_default=False,
         ),
     ],

@@ -145,9 +145,9 @@ def retrain(
     Who was forgotten is left out. The old folder stays as RUN.previous.
     """
     check_served()
+    from refeed.progress import reporting
     from refeed.serve.retrain import reload_server
     from refeed.serve.retrain import retrain as train_again
-    from refeed.training.progress import reporting
 
     beside = run.absolute()
     with reporting() as reporter:

@@ -55,8 +55,8 @@ class Engine:
     def __init__(self, name: str, run: Path, trained: TrainedModel, digest: str) -> None:
         if not trained.model.folds_in:
             raise ModelError(
-                f"the model {name!r} of kind {trained.config.model.kind} knows the users of its training only "
-                "and can't be served; train one that folds in, such as the default recipe"
+                f"the model {name!r} of kind {trained.config.model.kind} knows the users of its training "
+                "only and can't be served; train one that folds in, such as the default recipe"
             )
         self.name, self.run, self.trained, self.digest = name, run, trained, digest
         self.catalogue = Catalogue(trained.items.ids, trained.items.titles)

@@ -191,7 +191,7 @@ def merged(old: Ratings, store: RatingsStore, since: int) -> tuple[Ratings, Bool
 def _titles(old: Ratings, items: Ids) -> tuple[str, ...] | None:
     if old.titles is None:
         return None
-    known = dict(zip(old.items.ids, old.titles, strict=True))
+    known = dict(zip(old.item_ids, old.titles, strict=True))
     return tuple(known.get(item, "") for item in items)
 
 
