@@ -5,8 +5,8 @@ items j with vectors x_j, and a prior z ~ N(m, 1/λ). The posterior mean of the 
 
     z = A⁻¹ (Σ_j x_j y_j + λ m),    A = Σ_j x_j x_jᵀ + diag(p)
 
-where p is the prior's precision. The prior's mean m = Σ_j c_j is a sum over the rated items, too, so that leaving a
-rating out takes its x_j x_jᵀ, x_j y_j and c_j away, and nothing else.
+where p is the prior's precision. The prior's mean m = Σ_j c_j is a sum over the rated items, too, so that
+leaving a rating out takes its x_j x_jᵀ, x_j y_j and c_j away, and nothing else.
 
 Here a block of users is padded to the same number of places (`padded.py`); a place without a rating has
 `observed` = 0 and adds nothing. Histories shorter than the code is wide are solved in the space of their
