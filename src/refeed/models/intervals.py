@@ -2,8 +2,8 @@
 
 A rating's variance around its prediction is σ² (1 + xᵀA⁻¹x), the predictive variance of ridge regression. So
 errors are divided by the predictive standard deviation √(1 + xᵀA⁻¹x), and the quantiles of the quotients, on
-ratings that the model has not seen, say how wide an interval must be (as in conformal prediction; Lei et al. 2018). They need not be
-symmetric.
+ratings that the model has not seen, say how wide an interval must be (as in conformal prediction; Lei et al.
+2018). They need not be symmetric.
 """
 
 from typing import Protocol, runtime_checkable

@@ -3,8 +3,8 @@
     P(liked) = P(rating > boundary) = 1 − F((boundary − r̂) / σ)
 
 with the predicted rating r̂, the model's predictive standard deviation σ (`intervals.py`; 1 if it has none),
-and F from the quantiles of (rating − r̂) / σ on ratings that the model has not seen. The boundary lies half-way between
-the lowest rating that counts as liked and the next lower one.
+and F from the quantiles of (rating − r̂) / σ on ratings that the model has not seen. The boundary lies
+half-way between the lowest rating that counts as liked and the next lower one.
 """
 
 import numpy as np
