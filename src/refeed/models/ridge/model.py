@@ -28,8 +28,8 @@ with sums over the user's n_u rated items j, which n_j users rated in training. 
 | z | `Posterior.mean` | the code |
 
 How v, b, Y, s and a are learned is `learner.py`; how far an item has moved since, d, is `drift.py`. As z is
-linear in the ratings, a prediction is a sum of one part for each of them (`explain`); and as it is a posterior
-mean, it comes with a predictive standard deviation (`predictive_std`).
+linear in the ratings, a prediction is a sum of one part for each of them (`explain`); and as it is a
+posterior mean, it comes with a predictive standard deviation (`predictive_std`).
 """
 
 from collections.abc import Iterator
