@@ -3,7 +3,7 @@
 
 install: .venv/.installed
 
-.venv/.installed: pyproject.toml setup.py constraints.txt scripts/install src/refeed/kernels/kernels.c src/refeed/kernels/rows.h src/refeed/kernels/updates.h
+.venv/.installed: pyproject.toml setup.py constraints.txt scripts/install src/refeed/kernels/kernels.c src/refeed/kernels/gram.h src/refeed/kernels/rows.h src/refeed/kernels/updates.h
 	scripts/install
 
 lint: install

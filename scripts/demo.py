@@ -1,4 +1,4 @@
-"""The whole way on real ratings: split, train, measure, recommend, draw. Read it as an example of the API.
+"""From real ratings to lists: split, train, measure, recommend, draw. Read it as an example of the API.
 
     .venv/bin/python scripts/demo.py [--epochs N]
 
@@ -12,13 +12,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from refeed import Ratings, Recommender, load_recipe, load_sample
-from refeed.evaluation.evaluate import Evaluation, compare, evaluate
+import refeed
 from refeed.evaluation.significance import Estimate
 from refeed.plots import learning_curves
-from refeed.ratings.split import Split, split_by_time, split_last
-from refeed.training.fit import fit
 
 OUT = Path(__file__).resolve().parent.parent / "demo-output"
 
@@ -50,15 +48,16 @@ def main(out: Path = OUT, epochs: int | None = None) -> None:
     started = time.perf_counter()
     shutil.rmtree(out, ignore_errors=True)
     split = split_the_sample()
-    settings = [] if epochs is None else [f"train.epochs={epochs}"]
-    steps = [] if epochs is None else [f"train.steps={10 * epochs}"]
-    runs = {
+    settings = {} if epochs is None else {"train.epochs": epochs}
+    steps = {} if epochs is None else {"train.steps": 10 * epochs}
+    models = {
         recipe: train(recipe, split, out / recipe, steps if recipe == "default" else settings)
         for recipe in MODELS
     }
-    measure(runs, split.test)
-    recommend(runs["default"])
-    draw(runs, out / "learning-curves.png")
+    measure(models, split.test)
+    measure_lists(models["default"], split)
+    recommend(models["default"])
+    draw({recipe: out / recipe for recipe in MODELS}, out / "learning-curves.png")
     heading(f"Done in {time.perf_counter() - started:.0f} s; the models are in {out}")
 
 
@@ -67,22 +66,22 @@ def heading(text: str) -> None:
     print(f"\n=== {text}", flush=True)
 
 
-def split_the_sample() -> Split:
+def split_the_sample() -> refeed.Split:
     """Load real ratings, and hold out the last fifth of each user's."""
     heading("Ratings: MovieLens latest-small, as collected by GroupLens")
-    ratings = load_sample()
+    ratings = refeed.load_sample()
     low, high = ratings.scale
     scale = f"ratings from {low:g} to {high:g}"
     print(f"{len(ratings):,} {scale} of {ratings.n_items:,} films by {ratings.n_users} people")
 
     heading("Split: the last 20 % of each person's ratings, half for validation, half for the test")
-    tested = split_by_time(ratings).report.tested_users
+    tested = refeed.split(ratings).report.tested_users
     print(
         "Why not one date for all, which is what real use is like? Most of these people gave all their\n"
         "ratings within a week: a date that leaves 10 % of the ratings after it has "
         f"{tested} people on both of its\nsides, too few to measure on."
     )
-    split = split_last(ratings, 0.2)
+    split = refeed.split(ratings, last=0.2)
     print(split.report)
     return split
 
@@ -119,29 +118,23 @@ class EveryTenth:
             print(f"epoch {epoch:3} of {self.epochs}: {errors}", flush=True)
 
 
-def train(recipe: str, split: Split, run: Path, settings: Sequence[str]) -> Path:
-    """Train one model; the validation ratings choose its best epoch."""
+def train(recipe: str, split: refeed.Split, out: Path, settings: Mapping[str, Any]) -> refeed.Recommender:
+    """Train one model; the validation ratings choose its best epoch, and the settings of its lists."""
     heading(f"Training: {MODELS[recipe]} (recipe {recipe})")
-    listener = EveryTenth()
-    fit(split.train, split.valid, load_recipe(recipe, settings), run, reporter=listener)
-    print("kept: epoch {1}, with an RMSE of {0:.4f} on validation".format(*listener.best))
-    return run
+    reporter = EveryTenth()
+    model = refeed.fit(split.train, split.valid, recipe=recipe, out=out, reporter=reporter, **settings)
+    print("kept: epoch {1}, with an RMSE of {0:.4f} on validation".format(*reporter.best))
+    return model
 
 
-def errors_of(run: Path, test: Ratings) -> Evaluation:
-    """Predict the test ratings from the training ratings, and measure."""
-    recommender = Recommender.load(run)
-    return evaluate(recommender.trained.model, recommender.histories, test, scale=recommender.trained.scale)
-
-
-def measure(runs: Mapping[str, Path], test: Ratings) -> None:
+def measure(models: Mapping[str, refeed.Recommender], test: refeed.Ratings) -> None:
     """Print the errors of all models on the same test ratings."""
-    errors = {recipe: errors_of(run, test) for recipe, run in runs.items()}
+    errors = {recipe: model.evaluate(test) for recipe, model in models.items()}
     bias = errors["bias"]
     heading(f"Errors on the same {bias.ratings:,} test ratings by {bias.users} people")
     rows = [("", "RMSE", "MAE", "RMSE less that of the biases", "")]
     for recipe, error in errors.items():
-        difference = compare(error, bias).rmse
+        difference = refeed.compare(error, bias).rmse
         rows.append(
             (
                 MODELS[recipe],
@@ -181,18 +174,31 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def recommend(run: Path) -> None:
+def measure_lists(model: refeed.Recommender, split: refeed.Split) -> None:
+    """Print how good lists are that are ranked by the predicted rating, by interaction, and by both."""
+    liked = model.trained.lists.liking.liked  # type: ignore[union-attr]
+    heading(f"Lists of ten: nDCG@10, relevant are the test items rated {liked:g} or more")
+    rows = []
+    for by in ("rating", "interaction", "both"):
+        found = model.evaluate_lists(split.test, k=[10], liked=liked, seen=[split.valid], by=by)
+        rows.append((f"ranked by {by}", interval(found["ndcg@10"])))
+    print_table(rows)
+
+
+def recommend(model: refeed.Recommender) -> None:
     """Print a list for somebody new: one forward pass over five ratings, nothing is trained."""
     heading("Ten recommendations for somebody new, who rated five films")
     for title, rating in PERSON.items():
         print(f"  {rating:g} for {title}")
-    recommender = Recommender.load(run)
     started = time.perf_counter()
-    lines = recommender.recommend(PERSON, k=10)
+    lines = model.recommend(PERSON, k=10)
     milliseconds = 1000 * (time.perf_counter() - started)
     print(f"\nin {milliseconds:.0f} ms, by the default recipe's model:")
-    rows = [("predicted", "rated by", "film")]
-    rows += [(f"{line.rating:.2f}", str(line.support), line.title or line.item) for line in lines]
+    rows = [("predicted", "liked", "rated by", "film")]
+    rows += [
+        (f"{line.rating:.2f}", f"{line.p_liked:.0%}", str(line.support), line.title or line.item)
+        for line in lines
+    ]
     print_table(rows)
 
 

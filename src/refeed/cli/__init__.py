@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from refeed.cli import data, evaluation, exporting, inference, reports, training
+from refeed.cli import data, evaluation, exporting, inference, reports, serving, training
 from refeed.errors import UserError
 
 __all__ = ["app", "main"]
@@ -32,6 +32,8 @@ _VERBS: list[Callable[..., None]] = [
     inference.explain,
     inference.score,
     exporting.export,
+    serving.serve,
+    serving.retrain,
     data.simulate,
     reports.paper,
     reports.doctor,

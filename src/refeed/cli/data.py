@@ -38,11 +38,11 @@ class Format(StrEnum):
 
 def prepare(
     sources: Annotated[
-        list[Path],
+        list[str],  # a Path would change the slashes of a URL
         typer.Argument(
             metavar="SOURCE…",
-            help="Tables (CSV, TSV, JSON, Parquet; packed or in parts, too), or a folder or archive of "
-            "MovieLens or Netflix.",
+            help="Tables (CSV, TSV, JSON, Parquet; packed or in parts, too), a folder or archive of "
+            "MovieLens or Netflix, or a server's ratings: its SQLite file, or postgresql://….",
             show_default=False,
         ),
     ],

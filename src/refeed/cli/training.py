@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from refeed.cli.options import Columns, EncodingName, EncodingOption, Missing, Wide, opened, read_options
+from refeed.cli.serving import check_served
 
 if TYPE_CHECKING:
     pass
@@ -40,6 +41,12 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the training in --out, if one has begun there.")
     ] = False,
+    forgotten: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATABASE", help="Leave out who asked a server of this database to be forgotten."
+        ),
+    ] = None,
 ) -> None:
     """Train a model.
 
@@ -57,5 +64,11 @@ def train(
     ratings = opened(train_ratings, options)
     # Of few held-out ratings all may be equal, and are ratings none the less.
     held_out = None if valid is None else opened(valid, replace(options, kind=ratings.kind))
+    if forgotten is not None:
+        check_served()
+        from refeed.serve.histories import without_forgotten
+
+        ratings = without_forgotten(ratings, forgotten)
+        held_out = None if held_out is None else without_forgotten(held_out, forgotten)
     with reporting() as reporter:
         api.fit(ratings, held_out, recipe=config, out=out, seed=seed, resume=resume, reporter=reporter)

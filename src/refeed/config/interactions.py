@@ -60,6 +60,8 @@ class LinearConfig(ItemToItemConfig):
 class LocalConfig(ItemToItemConfig):
     """The linear autoencoder with a weight for near items alone (see `ItemToItemConfig`).
 
+    Without validation, λ is 50 and a is 0.5.
+
     Args:
         neighbours: K: how many items each item is predicted from.
     """

@@ -7,18 +7,15 @@ quantiles of (rating − r̂) / spread on ratings that the model has not seen. T
 the lowest rating that counts as liked and the next lower one.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
-
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from refeed.errors import ConfigError
 from refeed.models.interface import Model
-from refeed.models.intervals import LEVELS, Uncertain, quantiles
+from refeed.models.intervals import Uncertain, quantiles
+from refeed.models.liking import Liking, liked_boundary, table_of
 from refeed.ratings.pairs import align_to
 from refeed.ratings.store import Ratings
 
@@ -26,53 +23,6 @@ __all__ = ["Liking", "fit_liking", "liked_boundary", "liked_threshold", "probabi
 
 _SHARE = 0.4
 _ENOUGH = 20_000
-_CELLS = 1 << 14
-
-
-@dataclass(frozen=True)
-class _Table:
-    """1 − F by equal steps, as a search among the quantiles takes as long as all the rest of a list.
-
-    Args:
-        start: the first quantile.
-        step: how wide the cells are.
-        value: 1 − F where a cell begins; the first cell and the last are all that lies beyond the quantiles.
-        slope: how much it changes over the cell.
-    """
-
-    start: float
-    step: float
-    value: Float64[Tensor, " cells"]
-    slope: Float64[Tensor, " cells"]
-
-    @classmethod
-    def of(cls, at_levels: Float64[np.ndarray, " levels"]) -> "_Table":
-        first, last = float(at_levels[0]), float(at_levels[-1])
-        step = max((last - first) / _CELLS, 1e-9)
-        inside = 1 - np.interp(first + step * np.arange(_CELLS + 1), at_levels, LEVELS)
-        value = np.concatenate([[1 - LEVELS[0] / 2], inside[:-1], [LEVELS[0] / 2]])
-        slope = np.concatenate([[0], np.diff(inside), [0]])
-        return cls(first, step, torch.from_numpy(value), torch.from_numpy(slope))
-
-
-@dataclass(frozen=True, eq=False)
-class Liking:
-    """What "liked" means, and how far ratings lie from their predictions.
-
-    Args:
-        liked: the lowest rating that counts as liked.
-        boundary: half-way to the next lower rating.
-        quantiles: of (rating − prediction) / spread at `LEVELS`.
-    """
-
-    liked: float
-    boundary: float
-    quantiles: Float64[np.ndarray, " levels"]
-
-    @cached_property
-    def table(self) -> _Table:
-        """1 − F, quick to look up."""
-        return _Table.of(self.quantiles)
 
 
 def liked_threshold(values: NDArray[np.floating], share: float = _SHARE) -> float:
@@ -83,21 +33,6 @@ def liked_threshold(values: NDArray[np.floating], share: float = _SHARE) -> floa
         share: 0.4.
     """
     return float(np.quantile(values, 1 - share, method="inverted_cdf"))
-
-
-def liked_boundary(values: NDArray[np.floating], liked: float) -> float:
-    """Half-way between `liked` and the next lower rating that occurs; −∞ if there is none.
-
-    Raises:
-        ConfigError: no rating is as high as that.
-    """
-    if not bool((values >= liked).any()):
-        raise ConfigError(
-            f"liked = {liked:g}: no training rating is as high; the highest is {float(values.max()):g}"
-        )
-    lower = values[values < liked]
-    lowest = float(values[values >= liked].min())
-    return (lowest + float(lower.max())) / 2 if len(lower) else -np.inf
 
 
 def fit_liking(
@@ -140,10 +75,11 @@ def probability_liked(
     distance = liking.boundary - predictions
     if predictive_std is not None:
         distance = distance / predictive_std
-    table = liking.table
-    at = (distance - table.start).div_(table.step).add_(1).clamp_(0, _CELLS + 1)
+    table = table_of(liking)
+    at = (distance - table.start).div_(table.step).add_(1).clamp_(0, len(table.value) - 1)
     cell = at.nan_to_num(0).to(torch.int32)
-    return table.slope.to(at)[cell].mul_(at.sub_(cell)).add_(table.value.to(at)[cell])
+    value, slope = (torch.from_numpy(each).to(at) for each in (table.value, table.slope))
+    return slope[cell].mul_(at.sub_(cell)).add_(value[cell])
 
 
 def _unseen(

@@ -85,6 +85,6 @@ def flush(optimizer: torch.optim.Optimizer) -> None:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Let the next updates use this rate; a group with a `rate` of its own takes so many times as much."""
+    """Let the next updates use this rate."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group.get("rate", 1.0)
+        group["lr"] = rate

@@ -18,6 +18,7 @@ from refeed.files import given_path, given_paths
 from refeed.ratings.bad_rows import refuse, write_bad
 from refeed.ratings.build import Counts, Rows, write_store
 from refeed.ratings.columns import Kind
+from refeed.ratings.live import live_name, live_rows, the_database
 from refeed.ratings.movielens import is_movielens, movielens_rows
 from refeed.ratings.netflix import is_netflix, netflix_rows
 from refeed.ratings.options import Encoding, ReadOptions
@@ -67,7 +68,7 @@ def prepare(
         sources: one or several: tables (CSV, TSV, `::`, `;`, `|`, JSON lines or an array, Parquet; each
             perhaps packed by gzip, bzip2, xz, zstd or zip), patterns of such, or folders with the parts of
             one, read one after the other; or one MovieLens folder or zip, or one of the shapes of the Netflix
-            Prize.
+            Prize; or the ratings that `refeed serve` took: its SQLite file, or the URL of its PostgreSQL.
         out: the folder to write; whole or absent.
         format: what the sources are; "auto" looks.
         columns: which column of a table is which, such as "user=userId,item=2,rating=stars,timestamp=ts":
@@ -87,8 +88,11 @@ def prepare(
         StoreError: `out` exists already.
     """
     options = ReadOptions(columns, encoding, tuple(missing), wide, kind)
-    paths = given_paths(sources)
     out = given_path(out)
+    database = the_database(sources)
+    if database is not None:
+        return _prepare_live(database, out, titles=titles, memory=memory)
+    paths = given_paths(sources)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise StoreError(f"{out} exists already; choose another path, or remove it first")
     if not re.fullmatch(r"[0-9]+([.][0-9]+)? ?[KMGT]i?B", memory):
@@ -135,6 +139,19 @@ def prepare(
         missing=rows.missing,
         **{**vars(counts), "notes": (*kinds, *rows.notes, *counts.notes)},
     )
+
+
+def _prepare_live(
+    source: str | Path, out: Path, *, titles: str | PathLike[str] | None, memory: str
+) -> PrepareReport:
+    with _workplace(out, memory, size=_SMALL + 1) as (db, scratch):
+        rows = live_rows(db, source)
+        if titles is not None:
+            rows = replace(rows, titles=load_titles(db, given_path(titles), scratch, ReadOptions()))
+        named: dict[str, str | int | float] = {"sources": live_name(source), "format": rows.format, "bad": 0}
+        counts = write_store(db, rows.rows, out, titles=rows.titles, source=named)
+    made = {**vars(counts), "read": rows.read, "format": rows.format}
+    return PrepareReport(out=out, bad=0, bad_file=None, missing=0, **made)
 
 
 def _notes_on_the_kind(read_as: DataKind, counts: Counts) -> tuple[str, ...]:

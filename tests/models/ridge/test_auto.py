@@ -95,6 +95,6 @@ def test_few_ratings_of_each_user_and_item_make_a_narrow_code() -> None:
     train, held_out = ratings(users=40, items=9)
     thin = train.select(np.arange(len(train)) % 2 == 0)
     config = Config(model=RidgeConfig(), train=TrainConfig())
-    settled = resolve_auto(config, thin, None, silent, lambda *_: Off(held_out, 0.0)).model  # type: ignore[arg-type, return-value]
+    settled = resolve_auto(config, thin, None, silent, lambda *_: Off(held_out, 0.0)).model  # type: ignore[arg-type]
     assert isinstance(settled, RidgeConfig)
     assert settled.width == 16

@@ -35,7 +35,7 @@ def test_errors_leverages_and_gradients_are_the_same(places: int, width: int) ->
     results = []
     for way in (closed_form.leave_one_out, leave_one_out_of_few):
         given = [tensor.clone().requires_grad_() for tensor in inputs]
-        errors, leverages = way(*given, observed)
+        errors, leverages = way(given[0], given[1], given[2], given[3], observed)
         gradients = torch.autograd.grad((errors * weights).sum(), given)
         masked = [gradients[0], gradients[1], gradients[2] * observed[..., None], gradients[3]]
         results.append([errors.detach(), leverages, *masked])

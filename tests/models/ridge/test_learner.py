@@ -20,7 +20,7 @@ from refeed.training.fit import fit
 
 USERS, ITEMS, WIDTH = 20, 9, 3
 CPU = torch.device("cpu")
-PRIORS = {"prior_users": 500.0, "prior_vectors": 1000.0, "prior_bias": 10.0}
+RIDGE = RidgeConfig(width=WIDTH, prior_users=500.0, prior_vectors=1000.0, prior_bias=10.0)
 
 
 def ratings() -> Ratings:
@@ -37,7 +37,7 @@ def ratings() -> Ratings:
 
 def learner(train: Ratings, *, hidden: float = 0.0, noise: float = 0.0) -> RidgeLearner:
     """In float64, with all parameters moved off their start."""
-    model = RidgeConfig(width=WIDTH, hidden=hidden, noise=noise, **PRIORS)
+    model = RIDGE.model_copy(update={"hidden": hidden, "noise": noise})
     config = Config(model=model, train=TrainConfig(precision="float64"))
     made = RidgeLearner(config, train, CPU)
     random = torch.Generator().manual_seed(1)
@@ -167,28 +167,9 @@ def test_what_was_planted_is_found_almost_to_the_noise(tmp_path: Path) -> None:
     assert errors["default"] < 1.25 * noise < errors["bias"]
 
 
-def test_with_many_raters_an_item_moves_no_faster_than_with_a_thousand() -> None:
-    def rate(raters: int) -> float:
-        train = Ratings.from_arrays(
-            np.arange(raters),
-            np.zeros(raters, dtype=int),
-            np.arange(raters) % 5 + 1.0,
-            user_ids=Ids(f"u{n}" for n in range(raters)),
-            item_ids=Ids(["i"]),
-        )
-        model = RidgeConfig(width=WIDTH, **PRIORS)
-        groups = RidgeLearner(Config(model=model, train=TrainConfig()), train, CPU).parameter_groups()
-        return float(groups[1].get("rate", 1.0))
-
-    assert rate(100) == rate(1000) == 1
-    # √n users' parameters, scaled by n^-½, move an item by √n times the rate.
-    assert rate(16_000) * np.sqrt(16_000) == pytest.approx(np.sqrt(1000))
-
-
 def test_training_starts_from_tuned_levels() -> None:
     train = ratings()
-    model = RidgeConfig(width=WIDTH, **PRIORS)
-    made = RidgeLearner(Config(model=model, train=TrainConfig(precision="float64")), train, CPU)
+    made = RidgeLearner(Config(model=RIDGE, train=TrainConfig(precision="float64")), train, CPU)
     variances = variances_of(train)
     biases = Biases.fit(train, user_damping=variances.user_damping, item_damping=variances.item_damping)
     of_users = biases.of_users(train.indptr, train.items, train.values)
@@ -196,4 +177,4 @@ def test_training_starts_from_tuned_levels() -> None:
     with torch.no_grad():
         made.vectors.zero_()
     predicted = made.finished().predict(train, *everything)
-    assert predicted == pytest.approx(biases.predict(of_users, *everything), abs=1e-9)
+    assert predicted == pytest.approx(biases.predict(of_users, *everything), abs=1e-7)

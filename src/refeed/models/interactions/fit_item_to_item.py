@@ -23,6 +23,9 @@ __all__ = ["fit_item_to_item"]
 _ITEMS = {"linear": 6000, "local": 20_000}
 """Where there are more items, settings are chosen with the most popular so many."""
 
+_DEFAULTS = {"linear": DEFAULTS, "local": DEFAULTS.but(ridge=50.0, user_power=0.5)}
+"""Without validation, and where the search begins: few neighbours want a weaker ridge."""
+
 _NEIGHBOURS = 50  # that settings of `local` are chosen with, at most
 
 Say = Callable[[str], None]
@@ -45,7 +48,7 @@ def fit_item_to_item(
     """
     say(_announcement(config, train))
     counts = config.values == "count"
-    settings = DEFAULTS.but(**given(config))
+    settings = _DEFAULTS[config.kind].but(**given(config))
     if valid is not None and len(train):
         settings = _chosen(config, train, valid, say)
     say(f"{config.kind}: {settings}")
@@ -102,12 +105,13 @@ def _chosen(config: LinearConfig | LocalConfig, every: Ratings, valid: Ratings, 
     held_out = held_out_lists(train, valid)
     if not len(held_out):
         say("validation has no interaction with an item that is new to a known user: the default settings")
-        return DEFAULTS.but(**given(config))
+        return _DEFAULTS[config.kind].but(**given(config))
     if train is not every:
         say(f"settings are chosen with the {train.n_items:,} items that most people took")
     trials = Trials(train, held_out, _learn(_quicker(config)), counts=config.values == "count")
     graded = bool((train.values != train.values[0]).any())
-    search = Search(trials, given(config), say, timed=train.times is not None, graded=graded)
+    start, timed = _DEFAULTS[config.kind], train.times is not None
+    search = Search(trials, given(config), say, timed=timed, graded=graded, start=start)
     settings = search.best()
     best, popular = search.ndcg(settings), trials.most_popular()
     better = best.mean() / popular.mean() - 1 if popular.any() else 0.0

@@ -32,6 +32,7 @@ class Search:
         say: hears what was tried and what it gave.
         timed: times are known, so recency and trends can matter.
         graded: values differ, so grades can matter.
+        start: where the walk begins, but for those that are given.
     """
 
     trial: Trial
@@ -39,11 +40,12 @@ class Search:
     say: Callable[[str], None]
     timed: bool
     graded: bool
+    start: Settings = DEFAULTS
     tried: dict[Settings, Float64[np.ndarray, " users"]] = field(default_factory=dict)
 
     def best(self) -> Settings:
         """The settings to take."""
-        settings = DEFAULTS.but(**self.fixed)
+        settings = self.start.but(**self.fixed)
         settings = self._ridge(settings)
         if self.timed:
             settings = self._recency(settings)

@@ -34,6 +34,7 @@ from refeed.models.ridge.levels import hold_to_biases, levels_of
 from refeed.models.ridge.model import RARE, Places, RidgeAutoencoder, precision_of
 from refeed.models.ridge.padded import Padded, padded
 from refeed.models.ridge.posterior import leave_one_out
+from refeed.models.ridge.shift import shift_level
 from refeed.models.share import Share
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
@@ -44,7 +45,6 @@ __all__ = ["RidgeExample", "RidgeLearner"]
 _START = 0.05  # deviation of V at the start
 _DOUBT = 0.3  # a at the start
 _CALIBRATED = 2000  # users whose leave-one-out errors tell how sure predictions are
-_RATERS = 1000.0  # of an item, up to which F learns at the rate of all
 _OFTEN = 64  # F is updated so often that its sums, over all ratings, cost at most about what the batches cost
 
 
@@ -110,7 +110,6 @@ class RidgeLearner(nn.Module):
         counts = torch.from_numpy(train.item_counts)
         self._root = counts.clamp(min=1).to(like).rsqrt()[:, None]
         self._rareness = 1 / (counts.to(like) + RARE)
-        self._pace = _pace(train.item_counts)
         generator = torch.Generator().manual_seed(config.train.seed)
         start = torch.randn(train.n_items, width, generator=generator) * _START
         self.vectors = nn.Parameter(start.to(like))
@@ -133,7 +132,7 @@ class RidgeLearner(nn.Module):
         model, ratings = self.config, len(self.rows)
         return [
             {"params": [self.vectors], "weight_decay": float(model.prior_vectors) / ratings},
-            {"params": [self.users], "weight_decay": float(model.prior_users) / ratings, "rate": self._pace},
+            {"params": [self.users], "weight_decay": float(model.prior_users) / ratings},
             {"params": [self.implicit], "weight_decay": model.prior_implicit / ratings},
             {"params": [self.bias], "weight_decay": float(model.prior_bias) / ratings},
             {"params": [self.scale, self.log_doubt], "weight_decay": 0.0},
@@ -155,10 +154,11 @@ class RidgeLearner(nn.Module):
         return []
 
     def complete(self, model: Model, train: Ratings, held_out: Aligned | None) -> str | None:
-        """Carry the drift of items forward, and calibrate the intervals."""
+        """Carry the drift of items forward, move the level, and calibrate the intervals."""
         if not isinstance(model, RidgeAutoencoder):
             raise TypeError(f"a ridge autoencoder is completed here, not a {type(model).__name__}")
         said = [hold_to_biases(model, train, held_out), carry_forward(model, train, held_out, self.config)]
+        said.append(shift_level(model, train, held_out))
         calibrate(model, train, held_out, self._seed)
         return "; ".join(line for line in said if line) or None
 
@@ -368,13 +368,3 @@ class RidgeLearner(nn.Module):
         if self._calibrated:
             model.quantiles.copy_(torch.from_numpy(self.quantiles()))
         return model.eval()
-
-
-def _pace(counts: Int64[np.ndarray, " items"]) -> float:
-    """F's learning rate as a part of that of all others.
-
-    Adam moves every F_w by about the rate, and where an item's n raters agree, v and b, which add n^-½ Σ F,
-    by √n times as much. So from some n on F must learn the slower the more raters a rated item has.
-    """
-    raters = float(np.square(counts, dtype=np.float64).sum() / max(counts.sum(), 1))
-    return float(min(1.0, np.sqrt(_RATERS / max(raters, 1.0))))

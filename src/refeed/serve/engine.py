@@ -1,0 +1,308 @@
+"""From a model folder to lists, a batch of people at a time: the one place that knows of models.
+
+A batch of questions costs one forward pass (`passes.py`), whoever asks and whatever for. Everything here is
+positions and arrays; raw ids are looked up before a question waits, and named in the answer after it.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from numpy.typing import NDArray
+
+from refeed.errors import DataError, ModelError
+from refeed.inference.catalogue import Catalogue
+from refeed.inference.ranking import SHRINK, cosines, shrunk, supported_scores
+from refeed.models.liked import Liking, liked_threshold, probability_liked
+from refeed.models.list_score import list_scores
+from refeed.ratings.ids import Ids
+from refeed.ratings.store import Ratings
+from refeed.serve.lines import By, Group, Labels, Line, Lines, Question, alike, best, listed_items
+from refeed.serve.passes import Fold, Pass, make_pass
+from refeed.trained_model import TrainedModel
+
+__all__ = ["Answer", "Engine"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """To one question.
+
+    Args:
+        model: name and digest of the model that gave it, all of it.
+        lines: the list, or what was asked for, in its order.
+    """
+
+    model: str
+    lines: list[Line]
+
+
+class Engine:
+    """A model at work. Nothing in it changes but the histories of who is forgotten.
+
+    Args:
+        name: of the model among those that are served.
+        run: its folder.
+        trained: what was in it.
+        digest: of its weights, some letters that tell models apart.
+    """
+
+    def __init__(self, name: str, run: Path, trained: TrainedModel, digest: str) -> None:
+        if not trained.model.folds_in:
+            raise ModelError(
+                f"the model {name!r} of kind {trained.config.model.kind} knows the users of its training "
+                "only and can't be served; train one that folds in, such as the default recipe"
+            )
+        self.name, self.run, self.trained, self.digest = name, run, trained, digest
+        self.catalogue = Catalogue(trained.items.ids, trained.items.titles)
+        self._pass: Pass = make_pass(trained.model)
+        self._lines = Lines(
+            Labels(
+                ids=list(trained.items.ids),
+                titles=[title or None for title in trained.items.titles or [""] * len(trained.items.ids)],
+                support=trained.items.counts.tolist(),
+            ),
+            scale=trained.scale,
+            rated=trained.kind == "ratings",
+            quantiles=self._pass.quantiles,
+            liking=self._liking,
+        )
+        self.warm_up()
+
+    @classmethod
+    def load(cls, name: str, run: Path) -> "Engine":
+        """Read a model folder, and warm it up.
+
+        Raises:
+            ModelError: there is none, it is damaged, or it does not fold in.
+        """
+        trained = TrainedModel.load(run)
+        with (run / "model.safetensors").open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return cls(name, run, trained, digest[:12])
+
+    @property
+    def model(self) -> str:
+        """Name and digest, as answers show them."""
+        return f"{self.name}@{self.digest}"
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The lowest and the highest rating."""
+        return self.trained.scale
+
+    @cached_property
+    def step(self) -> float:
+        """The distance of neighbouring ratings on the scale: 0.5 for half stars; 0: there is no step."""
+        histories = self.trained.histories
+        if histories is None or not len(histories):
+            return 0.5 if any(value % 1 for value in self.scale) else 1.0
+        some = np.unique(histories.values[:100_000])
+        if len(some) < 2 or len(some) > 50:
+            return 0.0
+        return float(np.diff(some).min())
+
+    @cached_property
+    def liked(self) -> float:
+        """The rating from which on a thing counts as liked: what the model was trained with."""
+        lists = self.trained.lists
+        if lists is not None and lists.liking is not None:
+            return lists.liking.liked
+        histories = self.trained.histories
+        if histories is not None and len(histories):
+            return liked_threshold(np.asarray(histories.values))
+        return self.scale[0] + 0.75 * (self.scale[1] - self.scale[0])
+
+    def _liking(self, liked: float | None) -> Liking | None:
+        """What "liked" means in a question.
+
+        Raises:
+            ConfigError: no rating is as high.
+        """
+        lists, quantiles = self.trained.lists, self._pass.quantiles
+        if lists is not None and lists.liking is not None:
+            return lists.liking_of(liked)
+        if quantiles is None:
+            return None
+        least = self.liked if liked is None else liked
+        return Liking(least, least - self.step / 2, quantiles)
+
+    @property
+    def by(self) -> By:
+        """What lists are ranked by, unless a question says otherwise: all that the model has."""
+        if self.trained.lists is None:
+            return "rating"
+        return "both" if self.trained.lists.liking is not None else "interaction"
+
+    def check_by(self, by: By | None) -> By:
+        """What to rank by.
+
+        Raises:
+            DataError: the model can't.
+        """
+        way = by or self.by
+        if way != self.by and (self.trained.lists is None or self.by == "interaction"):
+            raise DataError(f"this model can rank by {self.by} alone; leave `by` out")
+        return way
+
+    def warm_up(self) -> None:
+        """Have the first person not wait for what is made at first use."""
+        nobody = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        self.answer([Question(*nobody, k=1)])
+        self.catalogue.known_positions([""])
+
+    def without(self, forgotten: Ratings) -> "Engine":
+        """The same with other histories."""
+        return Engine(self.name, self.run, replace(self.trained, histories=forgotten), self.digest)
+
+    # ------------------------------------------------------------------ people
+
+    def trained_on(self, user: str) -> dict[str, float]:
+        """What a person rated in the training; nothing, if they weren't in it."""
+        histories = self.trained.histories
+        position = None if histories is None else histories.user_ids.position(user)
+        if histories is None or position is None:
+            return {}
+        _, items, values = histories.rows(np.array([position]))
+        ids = self.trained.items.ids
+        return {ids[at]: float(value) for at, value in zip(items.tolist(), values, strict=True)}
+
+    def history(self, given: Mapping[str, float]) -> tuple[NDArray[np.int64], NDArray[np.float32], list[str]]:
+        """Positions and values of ratings by id or title, and what the model doesn't know.
+
+        Raises:
+            DataError: a rating that is off the scale, or two of the same item.
+        """
+        names = list(given)
+        positions = self.catalogue.known_positions(names)
+        values = np.fromiter(given.values(), dtype=np.float64, count=len(names)).astype(np.float32)
+        known = positions >= 0
+        low, high = self.scale
+        off = known & ~((values >= np.float32(low)) & (values <= np.float32(high)))
+        if off.any():
+            name = names[int(np.argmax(off))]
+            raise DataError(
+                f"the rating {given[name]!r} of {name!r} is off the scale of the training ratings, "
+                f"{low:g} to {high:g}"
+            )
+        unknown = [names[at] for at in np.flatnonzero(~known).tolist()]
+        if unknown:
+            positions, values = positions[known], values[known]
+        if len(set(positions.tolist())) < len(positions):
+            raise DataError(
+                "the same item is rated twice, perhaps once by id and once by title; rate it once"
+            )
+        return positions, values, unknown
+
+    def mask(self, only: Sequence[str] | None, exclude: Sequence[str]) -> NDArray[np.bool_] | None:
+        """What may be listed; names that the model doesn't know change nothing."""
+        if only is None and not exclude:
+            return None
+        allowed = np.full(len(self.trained.items.ids), only is None)
+        for names, value in ((only or (), True), (exclude, False)):
+            positions = self.catalogue.known_positions(names)
+            allowed[positions[positions >= 0]] = value
+        return allowed
+
+    # ------------------------------------------------------------------ answers
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer questions about people, all by one forward pass."""
+        histories = self.histories(questions)
+        fold = self.fold(histories)
+        ranked = self._ranked(questions, histories, fold)
+        listed = [listed_items(question, ranked[row]) for row, question in enumerate(questions)]
+        answers: list[list[Line]] = [[] for _ in questions]
+        for rows in alike([len(items) for items in listed]):
+            group = Group(np.array(rows), [questions[row] for row in rows], [listed[row] for row in rows])
+            for row, lines in zip(rows, self._lines.of(group, fold, ranked, histories), strict=True):
+                answers[row] = lines
+        return [Answer(self.model, lines) for lines in answers]
+
+    def fold(self, histories: Ratings) -> Fold:
+        """The forward pass alone."""
+        return self._pass(histories)
+
+    def similar(self, position: int, k: int) -> list[tuple[int, float]]:
+        """(position, cosine) of the items most like one, shrunk by support.
+
+        Raises:
+            ModelError: the model has no vectors of items.
+        """
+        vectors = self._vectors
+        if vectors is None:
+            raise ModelError(f"the model {self.name!r} has no vectors of its items, so none are similar")
+        similarities = cosines(vectors, position)
+        ranked = shrunk(similarities, self.trained.items.counts, SHRINK)
+        ranked[position] = -np.inf
+        return [(at, float(similarities[at])) for at in best(ranked, k).tolist() if at != position]
+
+    @cached_property
+    def _vectors(self) -> Float32[np.ndarray, "items width"] | None:
+        return self.trained.model.item_vectors()
+
+    def histories(self, questions: Sequence[Question]) -> Ratings:
+        """The people who are asked about, as a model wants them: a row each."""
+        counts = np.array([len(question.items) for question in questions])
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        items = np.concatenate([question.items for question in questions])
+        values = np.concatenate([question.values for question in questions])
+        # Ascending within a person, as everywhere: the sums of one person don't depend on the order given.
+        order = np.lexsort((items, np.repeat(np.arange(len(questions)), counts)))
+        return Ratings(
+            indptr=indptr,
+            items=items[order].astype(np.int32),
+            values=values[order].astype(np.float32),
+            times=None,
+            user_ids=_Numbers(str(at) for at in range(len(questions))),
+            item_ids=self.trained.items.ids,
+        )
+
+    def _ranked(
+        self, questions: Sequence[Question], histories: Ratings, fold: Fold
+    ) -> list[NDArray[np.float32]]:
+        """What the items are ranked by, for each question."""
+        ranked: list[NDArray[np.float32]] = list(fold.predictions)
+        alike: dict[tuple[By, float | None], list[int]] = {}
+        for row, question in enumerate(questions):
+            if question.asked is None:
+                alike.setdefault((question.by or self.by, question.liked), []).append(row)
+        for (by, liked), some in alike.items():
+            rows = np.array(some)
+            for row, scores in zip(some, self._scores(by, liked, histories, rows, fold), strict=True):
+                ranked[row] = scores
+        return ranked
+
+    def _scores(
+        self,
+        by: By,
+        liked: float | None,
+        histories: Ratings,
+        rows: Int64[np.ndarray, " people"],
+        fold: Fold,
+    ) -> NDArray[np.float32]:
+        """As `inference.listing` ranks, from the pass that is there already."""
+        predictions, lists = fold.predictions[rows], self.trained.lists
+        if by == "rating" or lists is None:
+            supported: NDArray[np.float32] = supported_scores(predictions, self.trained.items.counts, SHRINK)
+            return supported
+        (taken,) = lists.interactions.score_blocks(histories, rows, len(rows))
+        liking = self._liking(liked)
+        if by == "interaction" or liking is None:
+            found: NDArray[np.float32] = taken.numpy()
+            return found
+        spread = fold.spread_all(rows)
+        probable = probability_liked(
+            liking, torch.from_numpy(predictions), None if spread is None else torch.from_numpy(spread)
+        )
+        scores: NDArray[np.float32] = list_scores(taken, probable, lists.weights).numpy()
+        return scores
+
+
+class _Numbers(Ids):
+    """Ids that nobody looks up."""

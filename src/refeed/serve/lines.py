@@ -1,0 +1,322 @@
+"""From predictions to the lines of answers, for people with lists of like length together."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Float64, Int64
+from numpy.typing import NDArray
+
+from refeed.models.liked import Liking, probability_liked
+from refeed.models.quantiles import interval_ends
+from refeed.ratings.store import Ratings
+from refeed.serve.passes import Fold
+
+__all__ = ["By", "Group", "Labels", "Line", "Lines", "Question", "Reason", "alike", "best", "listed_items"]
+
+By = Literal["both", "rating", "interaction"]
+"""What a list is ranked by: both parts of a model, or one of them (`inference/listing.py`)."""
+
+_COVERAGE = 0.8
+"""Of the intervals that go with predictions."""
+
+_DIGITS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is asked about one person.
+
+    Args:
+        items: positions of what the person rated, each once.
+        values: the ratings.
+        k: the most items of a list; 0: no list.
+        offset: how many of the best to leave out, for the next page of a list.
+        by: what the list is ranked by; None: all that the model has.
+        candidates: what may be listed; None: everything.
+        include_seen: also what the person has rated.
+        asked: positions of items whose predictions are wanted, in this order.
+        liked: the rating from which on a thing is liked; None: the model's own.
+        reasons: how many ratings of the person to give as reasons of each line; −1: all.
+    """
+
+    items: Int64[np.ndarray, " rated"]
+    values: Float32[np.ndarray, " rated"]
+    k: int = 0
+    offset: int = 0
+    by: By | None = None
+    candidates: Bool[np.ndarray, " items"] | None = None
+    include_seen: bool = False
+    asked: Int64[np.ndarray, " asked"] | None = None
+    liked: float | None = None
+    reasons: int = 3
+
+
+class Reason(TypedDict):
+    """What one rating of the person adds to a prediction.
+
+    Keys:
+        item: raw id of what was rated.
+        title: None where unknown.
+        rating: the person's rating of it.
+        adds: to the prediction, in units of ratings.
+    """
+
+    item: str
+    title: str | None
+    rating: float
+    adds: float
+
+
+class Line(TypedDict):
+    """One item of an answer; a dictionary, since most of these go straight to JSON.
+
+    Keys:
+        item: raw id.
+        title: None where unknown.
+        rating: the predicted rating, within the scale; None: the model learned from interactions.
+        low: the lower end of where 80 % of such ratings lie; None: the model doesn't know how sure it is.
+        high: the upper end.
+        p_liked: how probable it is that the person's rating would be `liked` or more; likewise.
+        score: what a list is ranked by.
+        support: training ratings of the item.
+        level: what is predicted of somebody unknown; None: predictions are no sums, or nobody asked.
+        because: the weightiest of the person's ratings in this prediction.
+    """
+
+    item: str
+    title: str | None
+    rating: float | None
+    low: float | None
+    high: float | None
+    p_liked: float | None
+    score: float
+    support: int
+    level: float | None
+    because: list[Reason]
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """What is said of items, by position.
+
+    Args:
+        ids: raw ids.
+        titles: None where unknown.
+        support: training ratings.
+    """
+
+    ids: list[str]
+    titles: list[str | None]
+    support: list[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """People of a batch with lists of like length.
+
+    Args:
+        rows: their rows in the batch.
+        questions: what they ask.
+        listed: positions of the items of their lists.
+    """
+
+    rows: Int64[np.ndarray, " people"]
+    questions: Sequence[Question]
+    listed: Sequence[Int64[np.ndarray, " _"]]
+
+    def table(self) -> Int64[np.ndarray, "people lines"]:
+        """The lists side by side, filled up with the first item."""
+        table: NDArray[np.int64] = np.zeros((len(self.listed), max(map(len, self.listed))), dtype=np.int64)
+        for at, items in enumerate(self.listed):
+            table[at, : len(items)] = items
+        return table
+
+    def reasons(self) -> int:
+        """The most reasons that one of them wants; −1: all."""
+        wanted = [question.reasons for question in self.questions]
+        return -1 if min(wanted) < 0 else max(wanted)
+
+
+def alike(lengths: Sequence[int]) -> list[list[int]]:
+    """Rows whose lists are of like length: within a factor of two, so that little is filled up."""
+    groups: dict[int, list[int]] = {}
+    for row, length in enumerate(lengths):
+        if length:
+            groups.setdefault(length.bit_length(), []).append(row)
+    return list(groups.values())
+
+
+def listed_items(question: Question, ranked: Float32[np.ndarray, " items"]) -> NDArray[np.int64]:
+    """Positions of what a question's answer lists."""
+    if question.asked is not None:
+        return question.asked
+    hidden = ranked.copy()
+    if question.candidates is not None:
+        hidden[~question.candidates] = -np.inf
+    if not question.include_seen:
+        hidden[question.items] = -np.inf
+    return best(hidden, question.offset + question.k)[question.offset :]
+
+
+def best(ranked: NDArray[np.floating], k: int) -> NDArray[np.int64]:
+    """Positions of the k best that are no −∞, best first, ties by position."""
+    k = min(k, len(ranked))
+    if k < len(ranked):
+        # All that are at least as good as the k-th, so that of equals the first ones are taken.
+        some = np.flatnonzero(ranked >= np.partition(ranked, len(ranked) - k)[len(ranked) - k])
+    else:
+        some = np.arange(len(ranked))
+    some = some[ranked[some] > -np.inf]
+    found: NDArray[np.int64] = some[np.argsort(-ranked[some], kind="stable")][:k]
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """Makes the lines of one model's answers.
+
+    Args:
+        labels: of its items.
+        scale: the lowest and the highest rating.
+        rated: whether the model predicts ratings; else it learned from interactions.
+        quantiles: the model's (`Uncertain`), or None.
+        liking: what "liked" means, for a threshold or None; None: the model can't say.
+    """
+
+    labels: Labels
+    scale: tuple[float, float]
+    rated: bool
+    quantiles: Float64[np.ndarray, " levels"] | None
+    liking: Callable[[float | None], Liking | None]
+
+    def of(
+        self, group: Group, fold: Fold, ranked: Sequence[Float32[np.ndarray, " items"]], histories: Ratings
+    ) -> list[list[Line]]:
+        """The lines of each of a group.
+
+        Args:
+            group: who, and what is listed.
+            fold: of the batch.
+            ranked: what the lists of the batch are ranked by, a row each.
+            histories: of the batch.
+        """
+        table, wanted = group.table(), group.reasons()
+        details = fold.details(group.rows, table, parts=wanted != 0)
+        predicted = fold.predictions[group.rows[:, None], table].astype(np.float64)
+        columns = {
+            **({"rating": np.clip(predicted, *self.scale)} if self.rated else {}),
+            "score": np.stack(
+                [ranked[row][items] for row, items in zip(group.rows, table, strict=True)]
+            ).astype(np.float64),
+            **self._ends(predicted, details.spread, group.questions),
+            **({} if details.levels is None else {"level": details.levels}),
+        }
+        numbers = {name: np.round(column, _DIGITS).tolist() for name, column in columns.items()}
+        nothing = [[None] * table.shape[1]] * len(table)
+        because = self._because(group, details.parts, wanted, histories)
+        labels = self.labels
+        return [
+            [
+                Line(
+                    item=labels.ids[item],
+                    title=labels.titles[item],
+                    rating=numbers.get("rating", nothing)[at][line],
+                    low=numbers.get("low", nothing)[at][line],
+                    high=numbers.get("high", nothing)[at][line],
+                    p_liked=numbers.get("p_liked", nothing)[at][line],
+                    score=numbers["score"][at][line],
+                    support=labels.support[item],
+                    level=numbers.get("level", nothing)[at][line],
+                    because=because[at][line] if because else [],
+                )
+                for line, item in enumerate(items.tolist())
+            ]
+            for at, items in enumerate(group.listed)
+        ]
+
+    def _ends(
+        self,
+        predicted: Float64[np.ndarray, "people lines"],
+        spread: Float64[np.ndarray, "people lines"] | None,
+        questions: Sequence[Question],
+    ) -> dict[str, NDArray[np.float64]]:
+        """Both ends of the interval, and the probability that the rating is `liked` or more."""
+        if not self.rated:
+            return {}
+        found = {}
+        if spread is not None and self.quantiles is not None:
+            low, high = interval_ends(self.quantiles, _COVERAGE)
+            found = {
+                "low": np.clip(predicted + low * spread, *self.scale),
+                "high": np.clip(predicted + high * spread, *self.scale),
+            }
+        probable = [
+            None
+            if liking is None
+            else self._probable(liking, predicted[at], None if spread is None else spread[at])
+            for at, liking in enumerate(self.liking(one.liked) for one in questions)
+        ]
+        if not any(one is None for one in probable):
+            found["p_liked"] = np.stack(probable).astype(np.float64)  # type: ignore[arg-type]  # none is None
+        return found
+
+    def _probable(
+        self,
+        liking: Liking,
+        predicted: Float64[np.ndarray, " lines"],
+        spread: Float64[np.ndarray, " lines"] | None,
+    ) -> NDArray[np.float32]:
+        std = None if spread is None else torch.from_numpy(spread).float()
+        probable: NDArray[np.float32] = probability_liked(
+            liking, torch.from_numpy(predicted).float(), std
+        ).numpy()
+        return probable
+
+    def _because(
+        self,
+        group: Group,
+        parts: Float32[np.ndarray, "people lines longest"] | None,
+        wanted: int,
+        histories: Ratings,
+    ) -> list[list[list[Reason]]] | None:
+        if parts is None or not parts.shape[2]:
+            return None
+        weight = np.abs(parts)
+        if 0 < wanted < parts.shape[2]:
+            order = np.argpartition(-weight, wanted - 1, axis=2)[:, :, :wanted]
+            inner = np.argsort(-np.take_along_axis(weight, order, axis=2), axis=2, kind="stable")
+            order = np.take_along_axis(order, inner, axis=2)
+        else:
+            order = np.argsort(-weight, axis=2, kind="stable")
+        adds = np.round(np.take_along_axis(parts, order, axis=2).astype(np.float64), _DIGITS)
+        return [
+            self._of_person(row, question, len(items), of_person.tolist(), of_adds.tolist(), histories)
+            for row, question, items, of_person, of_adds in zip(
+                group.rows.tolist(), group.questions, group.listed, order, adds, strict=True
+            )
+        ]
+
+    def _of_person(
+        self,
+        row: int,
+        question: Question,
+        lines: int,
+        order: list[list[int]],
+        adds: list[list[float]],
+        histories: Ratings,
+    ) -> list[list[Reason]]:
+        start, end = int(histories.indptr[row]), int(histories.indptr[row + 1])
+        items, values = histories.items[start:end].tolist(), histories.values[start:end].tolist()
+        count = len(items) if question.reasons < 0 else min(question.reasons, len(items))
+        ids, titles = self.labels.ids, self.labels.titles
+        return [
+            [
+                Reason(item=ids[items[at]], title=titles[items[at]], rating=values[at], adds=added)
+                for at, added in zip(order[line], adds[line], strict=True)
+                if at < len(items)  # beyond are places that only fill up
+            ][:count]
+            for line in range(lines)
+        ]
