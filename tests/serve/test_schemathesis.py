@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis")
 
 
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")  # of schemathesis' own
 def test_every_answer_is_in_the_document(serving: Callable[..., TestClient]) -> None:
     client = serving(page=False, names=("testserver",))
     document = schemathesis.openapi.from_asgi("/openapi.json", client.app)
