@@ -8,9 +8,9 @@ are trained on all of train. A test item is liked from --liked on; default: the 
 upper 40 % of train begin, as nearly as there is one. Data without ratings has no liked items.
 
 Every system goes through its grid below with the first seed, by nDCG@10 on validation, for liked and for all
-items apart; then the best settings with every seed, on test. refeed's own systems choose on validation by themselves,
-while they are fitted; the three of the default recipe share one model, kept in --out. Every training is a process of its own, so that
-seconds and peak memory are its own, and its numbers are a JSON file in --out: what is there is not run again.
+items apart; then the best settings with every seed, on test. refeed's own systems choose on validation while
+they are fitted; the three of the default recipe share one model, kept in --out, which the first one trains.
+JSON file in --out: what is there is not run again.
 Prints the grid with its validation figures, a markdown table for each split, and how each system compares
 with the first one (paired bootstrap over users, first seed; positive: better than the first).
 """
@@ -138,7 +138,7 @@ class Ours:
 
 
 def fit_ours(
-    system: System, kept: Path, train: Ratings, valid: Ratings | None, seed: int, setting: Setting
+    system: System, kept: Path, train: Ratings, valid: Ratings | None, seed: int, _: Setting
 ) -> Ours:
     """Fit one of refeed's systems; the default recipe's model is kept in a folder, for all ways to rank.
 
@@ -258,7 +258,7 @@ def numbers_of(
 def chosen(asked: argparse.Namespace, split: Path, name: str) -> dict[str, Setting]:
     """The best setting of the grid on validation for each kind of relevance; every figure is printed."""
     if not SYSTEMS[name].grid:
-        return dict.fromkeys(KINDS, {})
+        return {kind: {} for kind in KINDS}
     figures: dict[str, list[tuple[float, Setting]]] = {}
     for setting in SYSTEMS[name].settings():
         numbers = numbers_of(asked, split, name, setting, asked.seeds[0], tune=True)

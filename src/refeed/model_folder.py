@@ -34,6 +34,7 @@ from refeed.files import atomic_file, atomic_folder
 from refeed.model_header import (
     FORMAT,
     check_file,
+    check_same_run,
     check_settings,
     check_there,
     check_weights_there,
@@ -249,8 +250,7 @@ def read_lists(run: Path, n_items: int, bound_to: Mapping[str, str]) -> ListPart
     if not path.is_file():
         return None
     tensors, header = read_weights(run, _LISTS)
-    if any(header.get(key) != bound_to.get(key) for key in ("items", "users", "scale")):
-        raise ModelError(f"{path} belongs to another run than the weights beside it; restore it")
+    check_same_run(path, header, bound_to)
     config = TypeAdapter(FittedConfig).validate_json(header["interactions"])
     try:
         return ListPart.load(config, n_items, tensors)

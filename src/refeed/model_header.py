@@ -22,6 +22,7 @@ from refeed.errors import ModelError
 __all__ = [
     "FORMAT",
     "check_file",
+    "check_same_run",
     "check_settings",
     "check_there",
     "check_weights_there",
@@ -82,6 +83,21 @@ def check_settings(path: Path, found: str, expected: str) -> None:
             f"{path} describes another model than the weights beside it: it was edited, or comes from "
             "another run; restore it"
         )
+
+
+def check_same_run(path: Path, header: Mapping[str, str], bound_to: Mapping[str, str]) -> None:
+    """Refuse the second part of a model where it isn't of the run of the first.
+
+    Args:
+        path: of the second part, for messages.
+        header: its header.
+        bound_to: that of the first.
+
+    Raises:
+        ModelError: it isn't.
+    """
+    if any(header.get(key) != bound_to.get(key) for key in ("items", "users", "scale")):
+        raise ModelError(f"{path} belongs to another run than the weights beside it; restore it")
 
 
 def check_there(path: Path) -> None:

@@ -27,6 +27,7 @@ from refeed.cli.options import (
     Unknown,
     UserId,
     Where,
+    check_one,
     person,
     print_json,
     read_options,
@@ -111,8 +112,10 @@ def recommend(
     """
     from refeed.inference.recommender import Recommender
 
-    who = person(user, rate, history)
-    lines = Recommender.load(run).recommend(
+    check_one(required=True, user=user, rate=rate or None, history=history)
+    model = Recommender.load(run)
+    who = person(user, rate, history, model.trained.kind)
+    lines = model.recommend(
         who,
         k,
         by=None if by is None else by.value,
@@ -148,8 +151,9 @@ def explain(
     """Say why a prediction is what it is: the item's level, and what each rating of the person adds."""
     from refeed.inference.recommender import Recommender
 
-    who = person(user, rate, history)
-    explanation = Recommender.load(run).explain(who, item)
+    check_one(required=True, user=user, rate=rate or None, history=history)
+    model = Recommender.load(run)
+    explanation = model.explain(person(user, rate, history, model.trained.kind), item)
     if as_json:
         print_json(_finite(asdict(explanation)))
     else:

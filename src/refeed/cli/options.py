@@ -14,7 +14,7 @@ from refeed.errors import ConfigError
 if TYPE_CHECKING:
     from refeed.ratings.columns import Kind
     from refeed.ratings.options import ReadOptions
-    from refeed.ratings.store import Ratings
+    from refeed.ratings.store import DataKind, Ratings
 
 __all__ = [
     "AsJson",
@@ -48,7 +48,9 @@ Run = Annotated[
 UserId = Annotated[str | None, typer.Option(metavar="ID", help="A user of the training ratings.")]
 Rate = Annotated[
     list[str] | None,
-    typer.Option(metavar="ITEM=VALUE", help="A rating of anyone's, by id or title; repeatable."),
+    typer.Option(
+        metavar="ITEM=VALUE", help="A rating of anyone's, by id or title (of interactions: ITEM); repeatable."
+    ),
 ]
 History = Annotated[
     Path | None, typer.Option(help="Anyone's ratings: a table with the columns item and rating.")
@@ -170,14 +172,19 @@ def opened(path: Path, options: "ReadOptions | None" = None) -> "Ratings":
     return ratings
 
 
-def person(user: str | None, rate: list[str] | None, history: Path | None) -> str | dict[str, float]:
-    """Who is asked about: a user by id, or anyone by their ratings."""
-    from refeed.inference.tables import parse_ratings, read_history
+def person(
+    user: str | None, rate: list[str] | None, history: Path | None, kind: "DataKind" = "ratings"
+) -> str | dict[str, float]:
+    """Who is asked about: a user by id, or anyone by their ratings, or by their items if that is the kind."""
+    from refeed.inference.tables import parse_items, parse_ratings, read_history
+    from refeed.ratings.options import ReadOptions
 
     check_one(required=True, user=user, rate=rate or None, history=history)
     if user is not None:
         return user
-    return read_history(history) if history else parse_ratings(rate or [])
+    if history:
+        return read_history(history, ReadOptions(kind=kind))
+    return parse_items(rate or []) if kind == "interactions" else parse_ratings(rate or [])
 
 
 def check_one(*, required: bool = False, **options: object) -> None:

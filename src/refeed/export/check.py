@@ -34,13 +34,16 @@ def furthest(path: Path, trained: TrainedModel) -> float:
         ModelError: it is more than `tolerance`.
     """
     session = session_of(path)
+    names = [output.name for output in session.get_outputs()]
     each: list[float] = []
     for some in _batches(_people(trained), len(trained.items.ids)):
-        predicted, scores = session.run(["predicted", "scores"], padded_inputs(some))
-        expected = trained.model.predict_all(_ratings(some, trained), np.arange(len(some)))
-        ranked = supported_scores(expected, trained.items.counts)
-        clipped = np.clip(expected, *trained.scale)
-        each += [float(np.abs(a - b).max()) for a, b in ((predicted, clipped), (scores, ranked))]
+        results = dict(zip(names, session.run(names, padded_inputs(some)), strict=True))
+        plain = trained.model.predict_all(_ratings(some, trained), np.arange(len(some)))
+        expected = {
+            "predicted": np.clip(plain, *trained.scale),
+            "scores": supported_scores(plain, trained.items.counts),
+        }
+        each += [float(np.abs(results[name] - expected[name]).max()) for name in names]
     apart = float(np.max(each))  # NaN where there is one, which Python's max would hide
     if not apart <= tolerance(trained):
         raise ModelError(

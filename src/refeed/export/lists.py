@@ -12,7 +12,7 @@ __all__ = ["add_scores"]
 def add_scores(graph: Graph, predictions: str, support: NDArray[np.int64]) -> str:
     """`supported_scores` of predictions that aren't clipped: float64 [users, items].
 
-    A second part of the model folder (interactions) joins in here, as it does in `Recommender.recommend`.
+    For models whose lists go by the predicted ratings alone.
 
     Args:
         graph: to add to.

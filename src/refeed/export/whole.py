@@ -10,6 +10,7 @@ from refeed.export.graph import Graph
 from refeed.export.history import History
 from refeed.export.lists import add_scores
 from refeed.export.models import add_predictions
+from refeed.inference.pairs import check_rates
 from refeed.trained_model import TrainedModel
 
 __all__ = ["whole_graph", "write_graph"]
@@ -21,17 +22,20 @@ ONE_FILE = 1 << 30
 def whole_graph(trained: TrainedModel) -> onnx.ModelProto:
     """The graph of a model folder.
 
+    Its outputs are the ratings and, where lists go by them alone, what lists are ranked by: who takes what up
+    (a second part of the model) can't be exported yet, and scores that leave it out would be other lists.
+
     Raises:
-        ModelError: its model can't be exported.
+        ModelError: its model can't be exported, or predicts no ratings.
     """
+    check_rates(trained)
     graph = Graph()
     history = History.of(graph)
     predictions = add_predictions(graph, history, trained.model)
     low, high = (graph.constant(np.float64(end)) for end in trained.scale)
-    results = {
-        "predicted": graph.add("Clip", predictions, low, high),
-        "scores": add_scores(graph, predictions, trained.items.counts),
-    }
+    results = {"predicted": graph.add("Clip", predictions, low, high)}
+    if trained.lists is None:
+        results["scores"] = add_scores(graph, predictions, trained.items.counts)
     for name, value in results.items():
         graph.nodes.append(helper.make_node("Cast", [value], [name], to=TensorProto.FLOAT))
     shape: list[str | int | None] = ["users", len(trained.items.ids)]

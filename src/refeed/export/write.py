@@ -23,11 +23,12 @@ def export_onnx(trained: TrainedModel, out: Path) -> str:
         out: the folder to write.
 
     Returns:
-        What was written and how far it is from the model, for people.
+        What was written, how far it is from the model, and what it leaves out, for people.
 
     Raises:
-        ModelError: the model doesn't fold in, its kind can't be exported, `out` exists already, the extra
-            `export` isn't installed, or what was written doesn't predict what the model predicts.
+        ModelError: the model doesn't fold in or predicts no ratings, its kind can't be exported, `out` exists
+            already, the extra `export` isn't installed, or what was written doesn't predict what the model
+            predicts.
     """
     _check_installed()
     # Only here, as onnx belongs to an extra.
@@ -45,7 +46,22 @@ def export_onnx(trained: TrainedModel, out: Path) -> str:
         raise ModelError(f"{out} exists already; choose another folder, or remove it first") from error
     return (
         f"{out}: model.onnx and items.json, {size / 1e6:,.1f} MB, {len(trained.items.ids):,} items; under "
-        f"onnxruntime its ratings and scores are the model's to {apart:.1e}"
+        f"onnxruntime its {_results(trained)} are the model's to {apart:.1e}" + _left_out(trained)
+    )
+
+
+def _results(trained: TrainedModel) -> str:
+    return "ratings and scores" if trained.lists is None else "ratings"
+
+
+def _left_out(trained: TrainedModel) -> str:
+    """What lists of the model go by that a graph doesn't have."""
+    if trained.lists is None:
+        return ""
+    return (
+        "\nnote: this model's lists also go by who takes what up, which can't be exported yet, so the graph "
+        "has no scores of lists. Make lists by refeed.lite or refeed.Recommender, or train by a recipe that "
+        "has no section [interactions] to export lists by the predicted rating"
     )
 
 
@@ -57,6 +73,7 @@ def _items(trained: TrainedModel) -> str:
             "refeed": version("refeed"),
             "kind": trained.config.model.kind,
             "scale": [low, high],
+            "outputs": ["predicted"] if trained.lists else ["predicted", "scores"],
             "shrink": SHRINK,
             "items": list(trained.items.ids),
             "titles": titles,

@@ -1,7 +1,6 @@
 """Explanations from both parts of a model."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -38,8 +37,7 @@ def explanation_of(
     if trained.lists is None:
         return explanation
     everybody, adds = trained.lists.interactions.explain(histories, user, item)
-    parts = _parts(catalogue, histories, user, adds)
-    taken = Taken(everybody + float(np.sum(adds)), everybody, _ordered(parts))
+    taken = Taken.of(everybody, _parts(catalogue, histories, user, adds))
     liked = listing_of(trained).details(histories, np.array([user]), np.array([item])).liked[0]
     return replace(explanation, taken=taken, p_liked=None if math.isnan(liked) else float(liked))
 
@@ -74,7 +72,3 @@ def _parts(
 def _list(values: NDArray[np.float32]) -> list[float]:
     found: list[float] = values.tolist()
     return found
-
-
-def _ordered(parts: Sequence[Part]) -> tuple[Part, ...]:
-    return tuple(sorted(parts, key=lambda part: -abs(part.adds)))

@@ -40,6 +40,11 @@ class Taken:
     everybody: float
     parts: tuple[Part, ...]
 
+    @classmethod
+    def of(cls, everybody: float, parts: Sequence[Part]) -> "Taken":
+        """Add the parts up, and put the weightiest first."""
+        return cls(everybody + float(np.sum([part.adds for part in parts])), everybody, _ordered(parts))
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -89,8 +94,11 @@ class Explanation:
     def of(cls, item: str, title: str | None, level: float, parts: Sequence[Part]) -> "Explanation":
         """Add the parts up, and put the weightiest first."""
         total = level + float(np.sum([part.adds for part in parts]))
-        ordered = sorted(parts, key=lambda part: -abs(part.adds))
-        return cls(item, title, total, level, tuple(ordered))
+        return cls(item, title, total, level, _ordered(parts))
+
+
+def _ordered(parts: Sequence[Part]) -> tuple[Part, ...]:
+    return tuple(sorted(parts, key=lambda part: -abs(part.adds)))
 
 
 def _rest(parts: Sequence[Part], what: str) -> list[str]:

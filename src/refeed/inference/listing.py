@@ -2,16 +2,25 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
-from refeed.errors import ConfigError, ModelError
+from refeed.errors import ModelError
 from refeed.inference.block_ranking import block_scores
-from refeed.inference.ranking import SHRINK, check_list
+from refeed.inference.ranking import (
+    COVERAGE,
+    NO_PART,
+    SHRINK,
+    By,
+    check_cautious,
+    check_list,
+    checked_beta,
+    chosen_way,
+)
 from refeed.models.interface import predict_blocks
 from refeed.models.intervals import Uncertain
 from refeed.models.liked import Liking, probability_liked
@@ -22,12 +31,6 @@ from refeed.ratings.store import Ratings
 from refeed.trained_model import TrainedModel
 
 __all__ = ["By", "Details", "Listing", "listing_of", "uncertain_part"]
-
-By = Literal["both", "rating", "interaction"]
-"""What lists are ranked by: both parts of a model, or one of them."""
-
-_COVERAGE = 0.8
-"""Of the intervals that are shown beside predicted ratings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +84,7 @@ class Listing:
     def part(self) -> ListPart:
         """The second part of the model."""
         if self.trained.lists is None:
-            raise ModelError(_NO_PART)
+            raise ModelError(NO_PART)
         return self.trained.lists
 
     def _rating_blocks(
@@ -117,7 +120,7 @@ class Listing:
         std = model.predictive_std(histories, users, items) if sure else None  # type: ignore[attr-defined]
         low = high = liked = np.full(len(users), np.nan)
         if std is not None:
-            ends = interval_ends(model.quantiles.cpu().numpy(), _COVERAGE)  # type: ignore[attr-defined]
+            ends = interval_ends(model.quantiles.cpu().numpy(), COVERAGE)  # type: ignore[attr-defined]
             low, high = (np.clip(predictions + end * std, *self.trained.scale) for end in ends)
         if self.liking is not None:
             spread = None if std is None else torch.from_numpy(std)
@@ -140,12 +143,6 @@ class Details:
     low: Float64[np.ndarray, " pairs"]
     high: Float64[np.ndarray, " pairs"]
     liked: Float64[np.ndarray, " pairs"]
-
-
-_NO_PART = (
-    "this model ranks by predicted ratings alone: it was trained without a section [interactions]; train one "
-    "with it (the default recipe) for lists by who takes what up"
-)
 
 
 def listing_of(
@@ -172,40 +169,18 @@ def listing_of(
         ModelError: the model has no such part, or does not know how sure it is.
     """
     check_list(1, shrink)
-    if not (isinstance(cautious, int | float | np.number) and 0 <= cautious < float("inf")):
-        raise ConfigError(f"cautious = {cautious}: give a number of deviations, 0 or more")
-    part, way = trained.lists, _way(trained, by, cautious)
-    if way != "rating" and part is None:
-        raise ModelError(_NO_PART)
+    check_cautious(cautious)
+    part, rated = trained.lists, trained.kind == "ratings"
+    way = chosen_way(by, cautious, taken=part is not None, rated=rated)
+    if part is None and way != "rating":
+        raise ModelError(NO_PART)
     weights = ListWeights() if part is None else part.weights
     if beta is not None:
-        if not (isinstance(beta, int | float | np.number) and 0 <= beta < float("inf")):
-            raise ConfigError(f"beta = {beta!r}: give the weight of log P(liked), 0 or more")
-        weights = replace(weights, beta=float(beta))
+        weights = replace(weights, beta=checked_beta(beta))
     liking = None if part is None else part.liking_of(liked)
     if cautious:
         uncertain_part(trained)
     return Listing(trained, way, liking, weights, float(shrink), float(cautious))
-
-
-def _way(trained: TrainedModel, by: Any, cautious: Any) -> By:
-    if by is not None and by not in get_args(By):
-        raise ConfigError(f"by = {by!r}: give both, rating or interaction")
-    if trained.kind == "interactions":
-        if by == "rating":
-            raise ModelError(
-                "this model was trained on interactions without ratings: it ranks by these alone"
-            )
-        return "interaction"
-    if cautious:
-        if by not in (None, "rating"):
-            raise ConfigError(
-                f"cautious goes with by = rating, as it is the rating that is in doubt; not {by}"
-            )
-        return "rating"
-    default: By = "rating" if trained.lists is None else "both"
-    way: By = default if by is None else by
-    return way
 
 
 def uncertain_part(trained: TrainedModel) -> Uncertain:

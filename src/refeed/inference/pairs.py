@@ -12,8 +12,9 @@ from refeed.inference.people import People
 from refeed.models.cold import check_cold, predict_any
 from refeed.models.intervals import Uncertain, interval
 from refeed.table import Table
+from refeed.trained_model import TrainedModel
 
-__all__ = ["PredictedPairs", "is_pairs", "predict_pairs_table"]
+__all__ = ["PredictedPairs", "check_rates", "is_pairs", "predict_pairs_table"]
 
 _SHOWN = 5
 
@@ -62,6 +63,20 @@ class PredictedPairs:
         return replace(self, notes=tuple(notes))
 
 
+def check_rates(trained: TrainedModel) -> None:
+    """Refuse to predict ratings by a model that has never seen one.
+
+    Raises:
+        ModelError: it was trained on interactions without ratings.
+    """
+    if trained.kind == "interactions":
+        raise ModelError(
+            "this model was trained on interactions without ratings, so it predicts no ratings and has no "
+            "errors of them; ask it for lists (recommend), and measure these (evaluate_lists, or refeed "
+            "evaluate --ranking)"
+        )
+
+
 def is_pairs(given: object) -> bool:
     """Whether this is a table of pairs: a frame, a structured array, or a list of (user, item) tuples."""
     if hasattr(given, "__arrow_c_stream__"):
@@ -95,9 +110,11 @@ def predict_pairs_table(
     Raises:
         ConfigError: another word for `cold`, or another coverage.
         UnknownIdError: pairs are unknown and `cold` is "error"; the histories have been removed.
-        ModelError: a coverage, of a kind of model that does not know how sure it is.
+        ModelError: a coverage, of a kind of model that does not know how sure it is; the model was trained on
+            interactions without ratings.
     """
     check_cold(cold)
+    check_rates(people.trained)
     trained, histories, catalogue = people.trained, people.known, people.catalogue
     rows, columns = histories.user_ids.positions(users), catalogue.known_positions(items)
     known = (rows >= 0) & (columns >= 0)

@@ -23,7 +23,7 @@ User = Any
 """A user of the training ratings by raw id (text or a whole number), or anyone by their history: a mapping
 from items to ratings, (item, rating) pairs, items alone for interactions, a pandas Series, or a frame."""
 
-_Row = tuple[NDArray[np.int64], NDArray[np.float32]]
+_Row = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
 
 
 def is_id(who: object) -> bool:
@@ -143,9 +143,15 @@ class People:
     def _known_rows(self, ids: Sequence[Any]) -> list[_Row]:
         if not ids:
             return []
-        indptr, items, values = self.known.rows(self.positions(ids))
-        cuts = indptr[1:-1]
-        return list(zip(np.split(items.astype(np.int64), cuts), np.split(values, cuts), strict=True))
+        positions = self.positions(ids)
+        indptr, items, values = self.known.rows(positions)
+        times = np.zeros(len(items), dtype=np.int64)
+        if self.known.times is not None:
+            starts = self.known.indptr[positions]
+            places = np.repeat(starts - indptr[:-1], np.diff(indptr)) + np.arange(len(items))
+            times = np.asarray(self.known.times)[places]
+        columns = (np.split(column, indptr[1:-1]) for column in (items.astype(np.int64), values, times))
+        return list(zip(*columns, strict=True))
 
     def _row(self, given: User) -> _Row:
         history = person_history(given)
@@ -157,15 +163,24 @@ class People:
                     "predicts ratings; give a rating for each, such as {'item': 4.5}"
                 )
             ratings = (1.0,) * len(history)
-        return checked_history(
-            dict(zip(history.items, ratings, strict=True)), self.catalogue, self.trained.scale
-        )
+        # How often somebody took something has no scale.
+        scale = self.trained.scale if self.trained.kind == "ratings" else (0.0, float("inf"))
+        rated = dict(zip(history.items, ratings, strict=True))
+        items, values = checked_history(rated, self.catalogue, scale)
+        # All at once: who gives a history says nothing of its order.
+        return items, values, np.zeros(len(items), dtype=np.int64)
 
     def _gathered(self, rows: Sequence[_Row]) -> Ratings:
+        items, values, times = (
+            np.concatenate([np.empty(0, dtype=dtype), *(row[at] for row in rows)])
+            for at, dtype in enumerate((np.int64, np.float32, np.int64))
+        )
         return Ratings.from_arrays(
-            np.repeat(np.arange(len(rows)), np.array([len(items) for items, _ in rows], dtype=np.int64)),
-            np.concatenate([np.empty(0, dtype=np.int64), *(items for items, _ in rows)]),
-            np.concatenate([np.empty(0, dtype=np.float32), *(values for _, values in rows)]),
+            np.repeat(np.arange(len(rows)), np.array([len(row[0]) for row in rows], dtype=np.int64)),
+            items,
+            values,
+            # Known users keep theirs, for they count in what somebody takes up next.
+            times=times if times.any() else None,
             user_ids=Ids(str(at) for at in range(len(rows))),
             item_ids=self.catalogue.ids,
         )

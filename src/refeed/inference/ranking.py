@@ -1,16 +1,22 @@
 """From predictions to a list that makes sense: the rules of lists, on numpy alone, for every runtime."""
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refeed.errors import ConfigError
+from refeed.errors import ConfigError, ModelError
 
 __all__ = [
+    "COVERAGE",
+    "NO_PART",
     "SHRINK",
+    "By",
     "best",
+    "check_cautious",
     "check_list",
+    "checked_beta",
+    "chosen_way",
     "cosines",
     "credibility",
     "shrunk",
@@ -19,6 +25,73 @@ __all__ = [
 
 SHRINK = 20.0
 """How many ratings an item needs for half of its advantage to count."""
+
+
+COVERAGE = 0.8
+"""Of the intervals that are shown beside predicted ratings."""
+
+By = Literal["both", "rating", "interaction"]
+"""What lists are ranked by: both parts of a model, or one of them."""
+
+NO_PART = (
+    "this model ranks by predicted ratings alone: it was trained without a section [interactions]; train one "
+    "with it (the default recipe) for lists by who takes what up"
+)
+
+
+def chosen_way(by: Any, cautious: float, *, taken: bool, rated: bool = True) -> By:
+    """What a list is ranked by.
+
+    Args:
+        by: what somebody asks for; None: both where the model has both, else what it has.
+        cautious: deviations of the prediction to take off; above 0: it is the rating that counts.
+        taken: whether the model has a part that says who takes what up.
+        rated: whether it has one that predicts ratings.
+
+    Raises:
+        ConfigError: another word, or one that `cautious` doesn't go with.
+        ModelError: the model has no such part.
+    """
+    if by is not None and by not in get_args(By):
+        raise ConfigError(f"by = {by!r}: give both, rating or interaction")
+    if not rated:
+        if by == "rating":
+            raise ModelError(
+                "this model was trained on interactions without ratings: it ranks by these alone"
+            )
+        return "interaction"
+    if cautious:
+        if by not in (None, "rating"):
+            raise ConfigError(
+                f"cautious goes with by = rating, as it is the rating that is in doubt; not {by}"
+            )
+        return "rating"
+    default: By = "both" if taken else "rating"
+    way: By = default if by is None else by
+    if way != "rating" and not taken:
+        raise ModelError(NO_PART)
+    return way
+
+
+def check_cautious(cautious: Any) -> None:
+    """Refuse deviations that are none.
+
+    Raises:
+        ConfigError: a negative number, or none.
+    """
+    if not (isinstance(cautious, int | float | np.number) and 0 <= cautious < float("inf")):
+        raise ConfigError(f"cautious = {cautious}: give a number of deviations, 0 or more")
+
+
+def checked_beta(beta: Any) -> float:
+    """The weight of log P(liked).
+
+    Raises:
+        ConfigError: a negative number, or none.
+    """
+    if not (isinstance(beta, int | float | np.number) and 0 <= beta < float("inf")):
+        raise ConfigError(f"beta = {beta!r}: give the weight of log P(liked), 0 or more")
+    return float(beta)
 
 
 def check_list(k: Any, shrink: Any) -> None:

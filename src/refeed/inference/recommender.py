@@ -22,7 +22,7 @@ from refeed.inference.list_evaluation import evaluate_lists
 from refeed.inference.listing import listing_of, uncertain_part
 from refeed.inference.lists import RecommendationLists
 from refeed.inference.making import Wish, list_of_each
-from refeed.inference.pairs import is_pairs, predict_pairs_table
+from refeed.inference.pairs import check_rates, is_pairs, predict_pairs_table
 from refeed.inference.people import People, User, is_id, listed_users
 from refeed.inference.ranking import SHRINK, best, check_list, cosines, shrunk
 from refeed.inference.variety import check_share
@@ -126,7 +126,9 @@ class Recommender:
 
         Raises:
             DataError: sequences of different lengths, or one item for a sequence of users.
+            ModelError: the model was trained on interactions without ratings.
         """
+        check_rates(self.trained)
         if items is None and is_pairs(who):
             return self._predict_table(read_pairs(who), cold, clip=clip, coverage=interval)
         users = listed_users(who)
@@ -237,12 +239,9 @@ class Recommender:
 
         Raises:
             DataError: there is nothing to evaluate on.
+            ModelError: the model was trained on interactions without ratings.
         """
-        if self.trained.kind == "interactions":
-            raise ModelError(
-                "this model was trained on interactions without ratings, so it has no errors of ratings; "
-                "evaluate its lists: evaluate_lists, or refeed evaluate --ranking"
-            )
+        check_rates(self.trained)
         ratings = test if isinstance(test, Ratings) else Ratings.from_frame(test)
         return evaluate(
             self.trained.model, self.histories, ratings, scale=self.trained.scale, cold=cold, seed=seed

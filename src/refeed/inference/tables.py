@@ -9,11 +9,12 @@ from refeed.inference.pairs import PredictedPairs, predict_pairs_table
 from refeed.inference.recommender import Recommender
 from refeed.models.cold import Cold
 from refeed.ratings.bad_rows import is_missing
+from refeed.ratings.columns import is_number
 from refeed.ratings.file_cells import read_cells, read_lines
 from refeed.ratings.options import ReadOptions
 from refeed.table import writer
 
-__all__ = ["parse_ratings", "predict_table", "read_history", "read_users"]
+__all__ = ["parse_items", "parse_ratings", "predict_table", "read_history", "read_users"]
 
 
 def parse_ratings(texts: Iterable[str]) -> dict[str, float]:
@@ -29,6 +30,23 @@ def parse_ratings(texts: Iterable[str]) -> dict[str, float]:
             raise DataError(f"{text!r} is not of the form ITEM=VALUE, such as 'Alien (1979)=4.5'")
         _add(ratings, item.strip(), value, text)
     return ratings
+
+
+def parse_items(texts: Iterable[str]) -> dict[str, float]:
+    """Read items, each with or without `=VALUE` (how often); once without.
+
+    Raises:
+        DataError: no item, no number, or an item twice.
+    """
+    counts: dict[str, float] = {}
+    for text in texts:
+        item, _, value = text.rpartition("=")
+        if not item or not is_number(value):
+            item, value = text, "1"
+        if not item.strip():
+            raise DataError(f"{text!r} names no item; give an id or a title, such as 'Alien (1979)'")
+        _add(counts, item.strip(), value, text)
+    return counts
 
 
 def read_history(path: Path, options: ReadOptions | None = None) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from safetensors import SafetensorError, safe_open
 from refeed.errors import ModelError
 from refeed.inference.catalogue import Catalogue
 from refeed.lite.histories import Histories
+from refeed.lite.lists import ListPart, list_part_of
 from refeed.lite.ridge import RidgeMean, ridges_of
 from refeed.model_header import (
     check_file,
+    check_same_run,
     check_settings,
     check_there,
     check_weights_there,
@@ -37,6 +40,7 @@ class Folder:
         item_counts: training ratings of each item, [items].
         scale: the lowest and the highest training rating.
         histories: the training ratings, or None if `history/` was removed.
+        lists: who takes what up, for lists; None: lists go by the predicted rating alone.
     """
 
     model: RidgeMean
@@ -44,6 +48,7 @@ class Folder:
     item_counts: NDArray[np.int64]
     scale: tuple[float, float]
     histories: Histories | None
+    lists: ListPart | None
 
     @classmethod
     def load(cls, run: Path) -> "Folder":
@@ -77,6 +82,7 @@ class Folder:
             item_counts=np.array(known["count"], dtype=np.int64),
             scale=(float(low), float(high)),
             histories=Histories.load(run / "history") if (run / "history").exists() else None,
+            lists=_lists(run / "interactions.safetensors", header),
         )
 
 
@@ -89,6 +95,14 @@ def _weights(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({error}); restore it, or train again") from error
     return arrays, checked_header(path, header, arrays)
+
+
+def _lists(path: Path, bound_to: Mapping[str, str]) -> ListPart | None:
+    if not path.is_file():
+        return None
+    arrays, header = _weights(path)
+    check_same_run(path, header, bound_to)
+    return list_part_of(path, arrays, header)
 
 
 def _shrinkage(path: Path, digest: str) -> float:

@@ -1,22 +1,36 @@
 """Predictions and lists for one person or many: `inference/recommender.py` without PyTorch."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeGuard, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
+from refeed.errors import DataError, ModelError, UnknownIdError
 from refeed.inference.catalogue import Catalogue
-from refeed.inference.explanation import Explanation, Part
+from refeed.inference.explanation import Explanation, Part, Taken
 from refeed.inference.given import checked_history, paired, unknown_users
 from refeed.inference.lines import Recommendation, SimilarItem
-from refeed.inference.ranking import SHRINK, best, check_list, cosines, shrunk, supported_scores
+from refeed.inference.ranking import (
+    COVERAGE,
+    NO_PART,
+    SHRINK,
+    best,
+    check_cautious,
+    check_list,
+    checked_beta,
+    chosen_way,
+    cosines,
+    shrunk,
+    supported_scores,
+)
 from refeed.lite.folder import Folder
 from refeed.lite.histories import Histories
+from refeed.lite.lists import ListPart
 from refeed.lite.ridge import History
+from refeed.models.liking import Liking, liking_at, share_above
 from refeed.models.quantiles import error_deviation, interval_ends
 from refeed.ratings.ids import Ids, id_text
 
@@ -32,6 +46,9 @@ User = Id | Mapping[Any, float | int]
 @dataclass(frozen=True, eq=False)
 class Recommender:
     """The default model at work, with the methods, arguments and errors of `refeed.Recommender`.
+
+    Of the options of lists those that filter and mix are there in the full model alone: `where`, `novelty`,
+    `offset`, `diversity` and `explore`.
 
     Nothing in it changes, so threads may share it.
 
@@ -102,55 +119,131 @@ class Recommender:
         who: User,
         k: int = 10,
         *,
+        by: str | None = None,
+        liked: float | int | None = None,  # noqa: PYI041 - checked at run time, in tests
+        beta: float | int | None = None,  # noqa: PYI041
         include_seen: bool = False,
         only: Sequence[Id] | None = None,
         exclude: Sequence[Id] | None = None,
         shrink: float = SHRINK,
         cautious: float = 0.0,
     ) -> list[Recommendation]:
-        """The k best items for a user that they have not rated (see `refeed.Recommender.recommend`)."""
+        """The k best items for a user that they have not rated (see `refeed.Recommender.recommend`).
+
+        Raises:
+            ModelError: the way to rank asks for what the model doesn't have, or for a kind of interaction
+                model that needs PyTorch.
+        """
         check_list(k, shrink)
+        check_cautious(cautious)
+        way = chosen_way(by, cautious, taken=self.folder.lists is not None)
+        weight, liking = None if beta is None else checked_beta(beta), self._liking(liked)
         (history,) = self._histories(who, one=True)
         (predictions,) = self.folder.model.predict_all([history])
         candidates = self._candidates(only, exclude)
         if not include_seen:
             candidates[history[0]] = False
-        scores = self._scores(history, predictions, shrink, cautious)
-        ratings = self._clipped(predictions.astype(np.float64), clip=True)
-        return [
-            Recommendation(
-                item=self.item_ids[at],
-                title=self.catalogue.title(at),
-                rating=float(ratings[at]),
-                score=float(scores[at]),
-                support=int(self.folder.item_counts[at]),
-            )
-            for at in best(scores.astype(np.float64), candidates, k).tolist()
-        ]
+        if way == "rating":
+            scores = self._rating_scores(history, predictions, shrink, cautious)
+        else:
+            scores = self._part.taken.scores(history, self._times(who))
+        if way == "both" and liking is not None:
+            scores = self._part.scores(scores, self._liked(liking, history, predictions), weight)
+        listed = best(scores.astype(np.float64), candidates, k)
+        return self._lines(history, listed, predictions[listed], scores[listed], liking)
 
-    def _scores(
+    def _rating_scores(
         self, history: History, predictions: NDArray[np.floating], shrink: float, cautious: float
     ) -> NDArray[np.floating]:
-        """What a list is ranked by, [items]. A second part of the folder (interactions) joins in here."""
+        """What a list by rating is ranked by, [items]."""
         trusted = predictions
         if cautious:
-            if not 0 <= cautious < float("inf"):
-                raise ConfigError(f"cautious = {cautious}: give a number of deviations, 0 or more")
             std = self.folder.model.predictive_std(history, np.arange(len(predictions)))
             doubts = error_deviation(self._quantiles()) * np.sqrt(np.square(std) - 1).clip(min=0)
             trusted = predictions - (cautious * doubts).astype(predictions.dtype)
         return supported_scores(trusted, self.folder.item_counts, shrink)
 
+    @property
+    def _part(self) -> ListPart:
+        if self.folder.lists is None:
+            raise ModelError(NO_PART)
+        return self.folder.lists
+
+    def _liking(self, liked: Any) -> Liking | None:
+        lists = self.folder.lists
+        return None if lists is None else liking_at(lists.liking, lists.values, liked)
+
+    def _liked(
+        self, liking: Liking, history: History, predictions: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """P(liked) of all items, [items]."""
+        if not self.folder.model.quantiles.any():
+            return share_above(liking, predictions, 1.0)
+        std = self.folder.model.predictive_std(history, np.arange(len(predictions)))
+        return share_above(liking, predictions, std)
+
+    def _times(self, who: User) -> NDArray[np.int64] | None:
+        """When the history of a known user came about; None where it is not known."""
+        return self.histories.times_of(self._known([id_text(who)])[0]) if _is_id(who) else None
+
+    def _lines(
+        self,
+        history: History,
+        listed: NDArray[np.int64],
+        predictions: NDArray[np.floating],
+        scores: NDArray[np.floating],
+        liking: Liking | None,
+    ) -> list[Recommendation]:
+        """The items of a list with what is shown beside them."""
+        plain, nothing = predictions.astype(np.float64), [None] * len(listed)
+        low: Sequence[float | None] = nothing
+        high, liked = low, low
+        std: NDArray[np.float64] | float = 1.0
+        if self.folder.model.quantiles.any():
+            std = self.folder.model.predictive_std(history, listed)
+            ends = interval_ends(self.folder.model.quantiles, COVERAGE)
+            low, high = (self._clipped(plain + end * std, clip=True).tolist() for end in ends)
+        if liking is not None:
+            liked = share_above(liking, plain, std).tolist()
+        ratings = self._clipped(plain, clip=True)
+        return [
+            Recommendation(
+                item=self.item_ids[item],
+                title=self.catalogue.title(item),
+                rating=float(ratings[at]),
+                score=float(scores[at]),
+                support=int(self.folder.item_counts[item]),
+                p_liked=liked[at],
+                low=low[at],
+                high=high[at],
+            )
+            for at, item in enumerate(listed.tolist())
+        ]
+
     def explain(self, who: User, item: Id) -> Explanation:
-        """Why the prediction for an item is what it is (see `refeed.Recommender.explain`)."""
+        """Why a prediction is what it is, and why an item is in a list (see `refeed.Recommender.explain`)."""
         (history,) = self._histories(who, one=True)
         position = int(self.catalogue.positions([item])[0])
         level, adds = self.folder.model.explain(history, position)
-        parts = [
+        parts = self._parts(history, adds)
+        explanation = Explanation.of(self.item_ids[position], self.catalogue.title(position), level, parts)
+        lists = self.folder.lists
+        if lists is None:
+            return explanation
+        asked = np.array([position])
+        predicted = self.folder.model.predict(history, asked)
+        sure = self.folder.model.quantiles.any()
+        std = self.folder.model.predictive_std(history, asked) if sure else 1.0
+        p_liked = float(share_above(lists.liking, predicted, std)[0])
+        everybody, given = lists.taken.explain(history, self._times(who), position)
+        taken = Taken.of(everybody, self._parts(history, given))
+        return replace(explanation, taken=taken, p_liked=p_liked)
+
+    def _parts(self, history: History, adds: NDArray[np.float64]) -> list[Part]:
+        return [
             Part(self.item_ids[at], self.catalogue.title(at), float(value), float(added))
             for at, value, added in zip(history[0].tolist(), history[1], adds, strict=True)
         ]
-        return Explanation.of(self.item_ids[position], self.catalogue.title(position), level, parts)
 
     def intervals(
         self, who: User | Sequence[User], items: Id | Sequence[Id], coverage: float, *, clip: bool = True

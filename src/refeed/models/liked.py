@@ -7,17 +7,15 @@ quantiles of (rating − r̂) / spread on ratings that the model has not seen. T
 the lowest rating that counts as liked and the next lower one.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from refeed.errors import ConfigError
 from refeed.models.interface import Model
-from refeed.models.intervals import LEVELS, Uncertain, quantiles
+from refeed.models.intervals import Uncertain, quantiles
+from refeed.models.liking import Liking, liked_boundary, table_of
 from refeed.ratings.pairs import align_to
 from refeed.ratings.store import Ratings
 
@@ -25,22 +23,6 @@ __all__ = ["Liking", "fit_liking", "liked_boundary", "liked_threshold", "probabi
 
 _SHARE = 0.4
 _ENOUGH = 20_000
-_PAIRS_AT_ONCE = 1 << 18
-
-
-@dataclass(frozen=True, eq=False)
-class Liking:
-    """What "liked" means, and how far ratings lie from their predictions.
-
-    Args:
-        liked: the lowest rating that counts as liked.
-        boundary: half-way to the next lower rating.
-        quantiles: of (rating − prediction) / spread at `LEVELS`.
-    """
-
-    liked: float
-    boundary: float
-    quantiles: Float64[np.ndarray, " levels"]
 
 
 def liked_threshold(values: NDArray[np.floating], share: float = _SHARE) -> float:
@@ -51,21 +33,6 @@ def liked_threshold(values: NDArray[np.floating], share: float = _SHARE) -> floa
         share: 0.4.
     """
     return float(np.quantile(values, 1 - share, method="inverted_cdf"))
-
-
-def liked_boundary(values: NDArray[np.floating], liked: float) -> float:
-    """Half-way between `liked` and the next lower rating that occurs; −∞ if there is none.
-
-    Raises:
-        ConfigError: no rating is as high as that.
-    """
-    if not bool((values >= liked).any()):
-        raise ConfigError(
-            f"liked = {liked:g}: no training rating is as high; the highest is {float(values.max()):g}"
-        )
-    lower = values[values < liked]
-    lowest = float(values[values >= liked].min())
-    return (lowest + float(lower.max())) / 2 if len(lower) else -np.inf
 
 
 def fit_liking(
@@ -105,12 +72,14 @@ def probability_liked(
         predictions: r̂, not clipped.
         predictive_std: the spread of each; None: 1.
     """
-    distance = liking.boundary - predictions.double()
+    distance = liking.boundary - predictions
     if predictive_std is not None:
         distance = distance / predictive_std
-    ends = {"left": LEVELS[0] / 2, "right": 1 - LEVELS[0] / 2}
-    found = np.interp(distance.cpu().numpy(), liking.quantiles, LEVELS, **ends)
-    return torch.from_numpy(1 - found).to(predictions)
+    table = table_of(liking)
+    at = (distance - table.start).div_(table.step).add_(1).clamp_(0, len(table.value) - 1)
+    cell = at.nan_to_num(0).to(torch.int32)
+    value, slope = (torch.from_numpy(each).to(at) for each in (table.value, table.slope))
+    return slope[cell].mul_(at.sub_(cell)).add_(value[cell])
 
 
 def _unseen(

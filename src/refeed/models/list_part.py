@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from refeed.config import Config
 from refeed.models.interactions.choose import FittedConfig, fit_interactions, load_interactions
 from refeed.models.interactions.interface import InteractionModel
 from refeed.models.interface import Model
-from refeed.models.liked import Liking, fit_liking, liked_boundary
+from refeed.models.liked import fit_liking
+from refeed.models.liking import Liking, liking_at
 from refeed.models.list_score import ListWeights, choose_list_weights
 from refeed.ratings.store import Ratings
 
@@ -43,15 +45,13 @@ class ListPart:
     weights: ListWeights
     values: Float64[np.ndarray, " values"]
 
-    def liking_of(self, liked: float | None) -> Liking | None:
-        """The same for another threshold of what is liked.
+    def liking_of(self, liked: Any) -> Liking | None:
+        """The same for another threshold of what is liked, a number; None: as it is.
 
         Raises:
-            ConfigError: no rating is as high.
+            ConfigError: no rating is as high, or it is no number.
         """
-        if liked is None or self.liking is None:
-            return self.liking
-        return Liking(float(liked), liked_boundary(self.values, float(liked)), self.liking.quantiles)
+        return None if self.liking is None else liking_at(self.liking, self.values, liked)
 
     def tensors(self) -> dict[str, Tensor]:
         """All of it but the config, as tensors; `load` takes them back."""

@@ -17,12 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from refeed.models.autoencoder.sparse import Batch
+from refeed.models.interactions.worth import Worth, later_interactions
 from refeed.ratings.store import Ratings
 
 __all__ = ["Inputs", "later_interactions"]
-
-_LEAST = 0.05
-_PRIOR = 5.0
 
 
 class Inputs(nn.Module):
@@ -53,7 +51,7 @@ class Inputs(nn.Module):
 
     def fit(self, train: Ratings) -> "Inputs":
         """Take the mean and the deviation over; where all values are equal, they are of no account."""
-        values = self._levels(train.values)
+        values = self.worth.levels(train.values)
         if len(values) and float(values.std()) > 0:
             self.mean.fill_(float(values.mean()))
             self.deviation.fill_(float(values.std()))
@@ -64,11 +62,12 @@ class Inputs(nn.Module):
     def batch(self, histories: Ratings, users: Int64[np.ndarray, " users"], device: torch.device) -> Batch:
         """The inputs of some users, one after the other."""
         indptr, items, values = histories.rows(users)
-        inputs = self.graded(indptr, values)
+        times = None
         if float(self.recency) and histories.times is not None:
             starts = histories.indptr[users]
             index = np.repeat(starts - indptr[:-1], np.diff(indptr)) + np.arange(indptr[-1])
-            inputs *= self._recencies(indptr, np.asarray(histories.times)[index])
+            times = np.asarray(histories.times)[index]
+        inputs = self.worth.inputs(indptr, values, times)
         return Batch.from_numpy(
             indptr, items, inputs, n_items=histories.n_items, device=device, dtype=torch.float32
         )
@@ -77,47 +76,16 @@ class Inputs(nn.Module):
         self, indptr: Int64[np.ndarray, " bounds"], values: NDArray[np.floating]
     ) -> Float32[np.ndarray, " pairs"]:
         """max(1 + w (r − m_u) / s, 0.05) of each interaction of users one after the other."""
-        grade = float(self.grade)
-        if not grade:
-            return np.ones(len(values), dtype=np.float32)
-        levels, counts = self._levels(values), np.diff(indptr)
-        sums = _sums_by_user(indptr, levels - float(self.mean))
-        means = float(self.mean) + sums / (counts + _PRIOR)
-        graded = 1 + grade * (levels - np.repeat(means, counts)) / float(self.deviation)
-        return np.maximum(graded, _LEAST).astype(np.float32)
+        return self.worth.graded(indptr, values)
 
-    def _levels(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        levels = np.asarray(values, dtype=np.float64)
-        return np.log1p(np.maximum(levels, 0)) if bool(self.counts) else levels
-
-    def _recencies(
-        self, indptr: Int64[np.ndarray, " bounds"], times: Int64[np.ndarray, " pairs"]
-    ) -> Float32[np.ndarray, " pairs"]:
-        weights = 1 + float(self.recency) * np.exp(-later_interactions(indptr, times) / float(self.span))
-        counts = np.diff(indptr)
-        means = _sums_by_user(indptr, weights) / np.maximum(counts, 1)
-        recencies: NDArray[np.float32] = (weights / np.repeat(means, counts)).astype(np.float32)
-        return recencies
-
-
-def later_interactions(
-    indptr: Int64[np.ndarray, " bounds"], times: Int64[np.ndarray, " pairs"]
-) -> Int64[np.ndarray, " pairs"]:
-    """How many interactions of the same user are later than each one; those at the same time are not."""
-    counts = np.diff(indptr)
-    owners = np.repeat(np.arange(len(counts)), counts)
-    order = np.lexsort((-times, owners))
-    sorted_times, sorted_owners = times[order], owners[order]
-    places = np.arange(len(times))
-    new = np.ones(len(times), dtype=bool)
-    new[1:] = (sorted_times[1:] != sorted_times[:-1]) | (sorted_owners[1:] != sorted_owners[:-1])
-    firsts = np.maximum.accumulate(np.where(new, places, 0))
-    later = np.empty(len(times), dtype=np.int64)
-    later[order] = firsts - indptr[sorted_owners]
-    return later
-
-
-def _sums_by_user(indptr: Int64[np.ndarray, " bounds"], values: NDArray[np.floating]) -> NDArray[np.float64]:
-    owners = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-    sums = np.bincount(owners, weights=values, minlength=len(indptr) - 1)
-    return sums.astype(np.float64)  # bincount of nothing counts in whole numbers
+    @property
+    def worth(self) -> Worth:
+        """The same numbers, without PyTorch."""
+        return Worth(
+            mean=float(self.mean),
+            deviation=float(self.deviation),
+            grade=float(self.grade),
+            recency=float(self.recency),
+            span=float(self.span),
+            counts=bool(self.counts),
+        )

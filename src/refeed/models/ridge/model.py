@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from refeed.config import RidgeConfig
 from refeed.models.intervals import LEVELS
 from refeed.models.ridge.padded import Padded, padded
-from refeed.models.ridge.posterior import Posterior, leave_one_out, posterior
+from refeed.models.ridge.posterior import Posterior, leave_one_out, leverages, posterior
 from refeed.ratings.store import Ratings
 
 __all__ = ["RARE", "Places", "RidgeAutoencoder", "code_of", "in_double", "precision_of"]
@@ -223,7 +223,7 @@ class RidgeAutoencoder(nn.Module):
         self, histories: Ratings, users: Int64[np.ndarray, " pairs"], items: Int64[np.ndarray, " pairs"]
     ) -> Float64[np.ndarray, " pairs"]:
         """√(1 + xᵀ A⁻¹ x) of each pair (see `Uncertain`): what isn't known of the user, as to that item."""
-        leverages = np.empty(len(users))
+        spreads = np.empty(len(users))
         for pairs, code, owners in self._by_code(histories, users):
             # A user's pairs side by side, so that A⁻¹ is there once for all of them.
             for block in padded(_runs(owners), entries=_PAIRS_AT_ONCE // 8):
@@ -231,23 +231,21 @@ class RidgeAutoencoder(nn.Module):
                 vectors = vectors.view(*block.places.shape, -1)
                 own = torch.from_numpy(owners[block.places[:, 0]])
                 of_block = ((vectors @ code.covariance[own]) * vectors).sum(dim=-1).cpu().double().numpy()
-                leverages[pairs[block.places[block.rated]]] = of_block[block.rated]
-        predictive_std: Float64[np.ndarray, " pairs"] = np.sqrt(1 + leverages)
+                spreads[pairs[block.places[block.rated]]] = of_block[block.rated]
+        predictive_std: Float64[np.ndarray, " pairs"] = np.sqrt(1 + spreads)
         return predictive_std
 
     @torch.no_grad()
     def predictive_std_all(
         self, histories: Ratings, users: Int64[np.ndarray, " users"]
     ) -> Float32[np.ndarray, "users items"]:
-        """√(1 + ‖Lᵀx‖²) of all items for each of the users, with A⁻¹ = L Lᵀ (see `Uncertain`)."""
+        """√(1 + xᵀ A⁻¹ x) of all items for each of the users (see `Uncertain`)."""
         std = np.empty((len(users), self.n_items), dtype=np.float32)
         decoder = self._decoder()
         for first in range(0, len(users), _CODES_AT_ONCE):
             covariance = self.codes(histories, users[first : first + _CODES_AT_ONCE]).covariance
-            roots = torch.linalg.cholesky(covariance.double()).to(decoder)
-            for row, root in enumerate(roots, start=first):
-                leverages = (decoder @ root).square_().sum(dim=1)
-                std[row] = leverages.add_(1).sqrt_().cpu().numpy()
+            some = leverages(covariance.to(decoder), decoder).add_(1).sqrt_()
+            std[first : first + len(some)] = some.cpu().numpy()
         return std
 
     def _by_code(

@@ -22,7 +22,10 @@ from torch import Tensor
 
 from refeed.models.ridge.dual import leave_one_out_of_few, posterior_of_few
 
-__all__ = ["Posterior", "leave_one_out", "posterior"]
+__all__ = ["Posterior", "leave_one_out", "leverages", "posterior"]
+
+_ITEMS_AT_ONCE = 2048
+_FEW = 16
 
 _LEAST = 1e-4
 """1 − h is positive, but rounding could make it 0 where a rating alone decides a direction of the code."""
@@ -98,6 +101,31 @@ def leave_one_out(
         return leave_one_out_of_few(vectors, values, implicit, precision, observed)
     errors, leverages = _LeaveOneOut.apply(vectors, values, implicit, precision, observed)  # type: ignore[no-untyped-call]
     return errors, leverages
+
+
+def leverages(
+    covariance: Float[Tensor, "users width width"], vectors: Float[Tensor, "items width"]
+) -> Float[Tensor, "users items"]:
+    """The spread xᵀA⁻¹x of each item for each user, from what isn't known of the user.
+
+    For many users it is one product of matrices, of the different entries of A⁻¹ and those of x xᵀ.
+
+    Args:
+        covariance: A⁻¹.
+        vectors: x.
+    """
+    if len(covariance) < _FEW:
+        return torch.stack([((vectors @ own) * vectors).sum(dim=1) for own in covariance]).clamp_(min=0)
+    width = vectors.shape[1]
+    rows, columns = torch.triu_indices(width, width)
+    entries = covariance[:, rows, columns]
+    entries[:, rows != columns] *= 2
+    found = vectors.new_empty(len(covariance), len(vectors))
+    for first in range(0, len(vectors), _ITEMS_AT_ONCE):
+        some = vectors[first : first + _ITEMS_AT_ONCE].t().contiguous()
+        squares = torch.cat([some[row] * some[row:] for row in range(width)])
+        found[:, first : first + some.shape[1]] = entries @ squares
+    return found.clamp_(min=0)
 
 
 def _are_few(vectors: Float[Tensor, "users places width"]) -> bool:
