@@ -151,8 +151,8 @@ def test_the_score_is_the_formula() -> None:
     assert part is not None
     items = [f"i{n}" for n in range(ITEMS)]
     both, taken = (
-        recommender.recommend("u5", ITEMS, by=by, include_seen=True, only=items, **more)
-        for by, more in (("both", {"beta": 0.7}), ("interaction", {}))
+        recommender.recommend("u5", ITEMS, by=by, beta=beta, include_seen=True, only=items)
+        for by, beta in (("both", 0.7), ("interaction", None))
     )
     scores = {line.item: line.score for line in taken}
     for line in both:
