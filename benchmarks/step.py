@@ -35,7 +35,7 @@ from refeed.models.autoencoder.step import train_step
 from refeed.optim.optimizer import make_optimizer
 from refeed.ratings.simulate import simulate_ratings
 from refeed.ratings.store import Ratings
-from refeed.runtime import Runtime, keeping_freed_memory
+from refeed.runtime import Runtime, keep_freed_memory
 
 WIDTHS = [512, 512, 1024]
 ITEMS = 17_768
@@ -135,7 +135,7 @@ def main() -> None:
     }
     results = [{"case": "dense step", "batch": 128, "refeeds": k, "ms_a_user": 1e3 * base[k]} for k in base]
     kept = ExitStack()
-    kept.enter_context(keeping_freed_memory())  # as `refeed train` does
+    kept.enter_context(keep_freed_memory())  # as `refeed train` does
     print(f"bf16 for products: {takes_halves('auto', torch.device('cpu'))}")
     cases = ((0, False, False), (0, False, True), (1, False, False), (1, True, False))
     for batch, (refeeds, linear, sparse), half in product((128, 1024, 4096), cases, (None, torch.bfloat16)):

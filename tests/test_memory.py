@@ -10,7 +10,7 @@ import pytest
 PROGRAM = """
 import json, os
 import torch
-from refeed.runtime import running
+from refeed.runtime import start_runtime
 
 def held():
     with open("/proc/self/statm") as file:
@@ -20,7 +20,7 @@ def work():
     blocks = [torch.ones(5_000_000) for _ in range(20)]  # 400 MB
 
 before = held()
-with running():
+with start_runtime():
     work()
     kept = held() - before
 after = held() - before

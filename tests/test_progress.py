@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from refeed.progress import Reporter, reporting
+from refeed.progress import Reporter, report_progress
 
 METRICS: dict[str, int | float | None] = {
     "epoch": 1,
@@ -29,7 +29,7 @@ def one_epoch(reporter: Reporter) -> None:
 
 
 def test_elsewhere_than_on_a_terminal_there_is_one_plain_line_an_epoch(tmp_path: Path) -> None:
-    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
         one_epoch(reporter)
     assert (tmp_path / "said.txt").read_text().splitlines() == [
         "1,000 ratings",
@@ -38,7 +38,7 @@ def test_elsewhere_than_on_a_terminal_there_is_one_plain_line_an_epoch(tmp_path:
 
 
 def test_without_validation_the_line_says_nothing_of_it(tmp_path: Path) -> None:
-    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
         reporter.end_epoch(METRICS | {"valid_rmse": None})
     assert "valid" not in (tmp_path / "said.txt").read_text()
 
@@ -61,7 +61,7 @@ def test_on_a_terminal_there_is_a_bar_with_the_speed_and_the_time_left(
     shown: list[bytes] = []
     reader = threading.Thread(target=read_all, args=(ours, shown))
     reader.start()
-    with os.fdopen(theirs, "w") as terminal, reporting(terminal) as reporter:
+    with os.fdopen(theirs, "w") as terminal, report_progress(terminal) as reporter:
         one_epoch(reporter)
     reader.join()
     os.close(ours)

@@ -19,7 +19,7 @@ from refeed.models.interface import Model
 from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.seeds import mixed
 
-__all__ = ["Member", "assembled", "build_member", "build_model", "config_of_member"]
+__all__ = ["Member", "assemble", "build_member", "build_model", "config_of_member"]
 
 Member = Autoencoder | RidgeAutoencoder | BiasModel | MeanModel | FactorModel | TimeSvdppModel | RrnModel
 
@@ -33,10 +33,10 @@ def build_model(config: Config, *, n_users: int, n_items: int) -> Member | Ensem
         n_items: items of the training ratings.
     """
     members = [config_of_member(config, member) for member in range(config.members)]
-    return assembled(config, [build_member(member, n_users=n_users, n_items=n_items) for member in members])
+    return assemble(config, [build_member(member, n_users=n_users, n_items=n_items) for member in members])
 
 
-def assembled(config: Config, members: Sequence[Model]) -> Member | Ensemble | Blend:
+def assemble(config: Config, members: Sequence[Model]) -> Member | Ensemble | Blend:
     """The model that these members make, in the order of `config_of_member`."""
     if config.network:
         return Blend(

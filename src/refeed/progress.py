@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-__all__ = ["Reporter", "logged", "reporting", "silent"]
+__all__ = ["Reporter", "logged", "report_progress", "silent"]
 
 _LOGGER = logging.getLogger("refeed")
 _LOGGER.addHandler(logging.NullHandler())
@@ -111,7 +111,7 @@ class _Bar:
 
 
 @contextmanager
-def reporting(stream: TextIO | None = None) -> Iterator[Reporter]:
+def report_progress(stream: TextIO | None = None) -> Iterator[Reporter]:
     """A reporter that fits the stream (default: stderr): a bar on a terminal, plain lines elsewhere."""
     stream = stream or sys.stderr
     if not stream.isatty():

@@ -16,7 +16,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from refeed.errors import ConfigError, ProcessError
 
-__all__ = ["Runtime", "keeping_freed_memory", "running"]
+__all__ = ["Runtime", "keep_freed_memory", "start_runtime"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
 _MMAP_MAX, _MMAP_THRESHOLD = 65_536, 32 << 20  # its default, and where its own adjusting ends
@@ -97,7 +97,7 @@ class Runtime:
 
 
 @contextmanager
-def running() -> Iterator[Runtime]:
+def start_runtime() -> Iterator[Runtime]:
     """The runtime of this process: CUDA if there is one, and all processes if torchrun started several.
 
     A process that waits longer for the others than `REFEED_PROCESS_TIMEOUT` says (seconds; 600 by default)
@@ -109,7 +109,7 @@ def running() -> Iterator[Runtime]:
     """
     world, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
     device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
-    with keeping_freed_memory():
+    with keep_freed_memory():
         if world == 1:
             yield Runtime(device)
             return
@@ -165,7 +165,7 @@ def _among_processes() -> Iterator[None]:
 
 
 @contextmanager
-def keeping_freed_memory() -> Iterator[None]:
+def keep_freed_memory() -> Iterator[None]:
     """Let glibc keep freed memory for the next step; at the end it goes back to the system.
 
     By default glibc hands every large block back and asks for it again, and the system clears its pages each

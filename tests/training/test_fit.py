@@ -18,7 +18,7 @@ from refeed.config import AutoencoderConfig, BiasConfig, Config, TrainConfig
 from refeed.config.baselines import TimeSvdppConfig
 from refeed.errors import ConfigError, DataError, ModelError, TrainingDivergedError
 from refeed.optim.optimizer import takes_sparse_path
-from refeed.progress import reporting
+from refeed.progress import report_progress
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.trained_model import TrainedModel
@@ -30,12 +30,12 @@ from pathlib import Path
 from refeed.config import config_from_toml
 from refeed.ratings.store import Ratings
 from refeed.training.fit import fit
-from refeed.progress import reporting
+from refeed.progress import report_progress
 
 folder, out, resume = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "resume"
 config = config_from_toml((folder / "config.toml").read_text(), where="test")
 train, valid = Ratings.load(folder / "train"), Ratings.load(folder / "valid")
-with reporting() as reporter:
+with report_progress() as reporter:
     fit(train, valid, config, out, resume=resume, reporter=reporter)
 """
 
@@ -174,7 +174,7 @@ def test_the_way_of_refeeding_is_said_at_the_start(
     train, valid = simulated()
     model = AutoencoderConfig(encoder=[12, 8], output_activation=output_activation)
     config = Config(model=model, train=TrainConfig(epochs=1, batch=batch, refeed=1))
-    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
         fit(train, valid, config, tmp_path / "run", reporter=reporter)
     assert said in (tmp_path / "said.txt").read_text().splitlines()
 
@@ -290,7 +290,7 @@ def test_resuming_with_other_settings_or_ratings_is_refused(tmp_path: Path) -> N
 
 def test_resuming_where_nothing_has_begun_starts_anew_and_says_so(tmp_path: Path) -> None:
     train, valid = simulated()
-    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
         fit(train, valid, config_of(epochs=1), tmp_path / "resumed", resume=True, reporter=reporter)
     fit(train, valid, config_of(epochs=1), tmp_path / "new")
     assert_same_run(tmp_path / "resumed", tmp_path / "new")

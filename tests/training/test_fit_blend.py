@@ -13,7 +13,7 @@ from refeed.evaluation.metrics import rmse
 from refeed.models.blend.model import Blend
 from refeed.models.intervals import Uncertain
 from refeed.models.ridge.model import RidgeAutoencoder
-from refeed.progress import reporting
+from refeed.progress import report_progress
 from refeed.ratings.pairs import align_to
 from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
@@ -39,7 +39,7 @@ def trained(run: Path) -> Blend:
 
 def test_the_weight_is_the_least_squares_on_validation(tmp_path: Path) -> None:
     train, valid = simulated()
-    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
         fit(train, valid, blend_of(), tmp_path / "run", reporter=reporter)
     blend, pairs = trained(tmp_path / "run"), align_to(valid, train)
     ridge, network = (part.predict(train, pairs.users, pairs.items) for part in (blend.ridge, blend.network))
@@ -105,7 +105,7 @@ def test_until_the_network_is_trained_the_folder_predicts_as_the_ridge_autoencod
 
 def test_without_validation_ratings_the_network_is_left_out(tmp_path: Path) -> None:
     train, _ = simulated()
-    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
         fit(train, None, blend_of(), tmp_path / "run", reporter=reporter)
     assert isinstance(TrainedModel.load(tmp_path / "run").model, RidgeAutoencoder)
     assert "left out of the blend" in (tmp_path / "said.txt").read_text()

@@ -18,7 +18,7 @@ from refeed.models.ensemble import Ensemble, RidgeEnsemble
 from refeed.models.intervals import Uncertain
 from refeed.models.ridge import auto as auto_module
 from refeed.models.variances import variances_of
-from refeed.progress import Reporter, reporting, silent
+from refeed.progress import Reporter, report_progress, silent
 from refeed.ratings.pairs import align_to
 from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
@@ -107,7 +107,7 @@ def test_two_processes_give_a_ridge_autoencoder_the_numbers_of_one(tmp_path: Pat
 def test_auto_is_settled_by_the_ratings_and_written_down(tmp_path: Path) -> None:
     train, valid = simulated()
     auto = Config(model=RidgeConfig(), train=ridge_of().train)
-    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
         fit(train, valid, auto, tmp_path / "run", reporter=reporter)
     settled = config_from_toml((tmp_path / "run" / "config.toml").read_text(), where="test").model
     assert isinstance(settled, RidgeConfig)
@@ -135,7 +135,7 @@ def test_a_training_that_only_gets_worse_starts_again_at_a_lower_rate(tmp_path: 
     train, valid = simulated()
     # The more is learned, the worse the opposite of it is predicted, whatever the rate.
     opposite = replace(valid, values=(2 * train.mean - valid.values).astype(np.float32))
-    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
         fit(train, opposite, ridge_of(schedule="constant"), tmp_path / "run", reporter=reporter)
     lines, said = metrics_of(tmp_path / "run"), (tmp_path / "said.txt").read_text()
     assert said.count("starts again at a learning rate of") == 3
@@ -150,7 +150,7 @@ def test_with_very_many_ratings_priors_are_tried_on_some_users_and_scaled_up(
     monkeypatch.setattr(auto_module, "_MOST", len(train) // 3)
     monkeypatch.setattr(auto_module, "_SCARCE", 0)
     auto = Config(model=RidgeConfig(), train=ridge_of().train)
-    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
         fit(train, valid, auto, tmp_path / "run", reporter=reporter)
     trials = [line for line in (tmp_path / "said.txt").read_text().splitlines() if line.startswith("trial")]
     ratings = int(trials[0].split("(")[1].split()[0].replace(",", ""))
@@ -170,7 +170,7 @@ def test_a_prior_that_is_given_is_tried_on_some_users_as_it_would_be_for_them(
     monkeypatch.setattr(auto_module, "_MOST", len(train) // 3)
     monkeypatch.setattr(auto_module, "_SCARCE", 0)
     given = Config(model=RidgeConfig(width=3, prior_users=1000.0), train=ridge_of().train)
-    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
         fit(train, valid, given, tmp_path / "run", reporter=reporter)
     trials = [line for line in (tmp_path / "said.txt").read_text().splitlines() if line.startswith("trial")]
     ratings = int(trials[0].split("(")[1].split()[0].replace(",", ""))

@@ -16,7 +16,7 @@ from refeed.config import AutoencoderConfig, Config, TrainConfig
 from refeed.errors import ConfigError
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
-from refeed.runtime import running
+from refeed.runtime import start_runtime
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks processes up in /proc")
 
@@ -154,5 +154,5 @@ def test_a_rank_that_hangs_ends_the_training_with_a_message_in_the_time_that_is_
 def test_a_timeout_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("REFEED_PROCESS_TIMEOUT", given)
-    with pytest.raises(ConfigError, match=f"REFEED_PROCESS_TIMEOUT={given}"), running():
+    with pytest.raises(ConfigError, match=f"REFEED_PROCESS_TIMEOUT={given}"), start_runtime():
         pass

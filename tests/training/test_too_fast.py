@@ -4,7 +4,7 @@ import pytest
 
 from refeed.config import Config, MeanConfig, RidgeConfig, TrainConfig
 from refeed.training.checkpoint import Place
-from refeed.training.too_fast import is_too_fast, lowered
+from refeed.training.too_fast import is_too_fast, lower_rate
 
 RIDGE = Config(model=RidgeConfig(), train=TrainConfig(lr=0.009))
 
@@ -30,7 +30,7 @@ def test_two_epochs_say_too_little() -> None:
 
 
 def test_the_rate_is_lowered_three_times_at_most() -> None:
-    rates = [lowered(RIDGE, after(5, best=1, times=times)).train.lr for times in range(4)]
+    rates = [lower_rate(RIDGE, after(5, best=1, times=times)).train.lr for times in range(4)]
     assert rates == pytest.approx([0.009, 0.003, 0.001, 0.001 / 3])
     assert is_too_fast(RIDGE, after(5, best=1, times=2), 15)
     assert not is_too_fast(RIDGE, after(5, best=1, times=3), 15)

@@ -145,12 +145,12 @@ def retrain(
     Who was forgotten is left out. The old folder stays as RUN.previous.
     """
     check_served()
-    from refeed.progress import reporting
+    from refeed.progress import report_progress
     from refeed.serve.retrain import reload_server
     from refeed.serve.retrain import retrain as train_again
 
     beside = run.absolute()
-    with reporting() as reporter:
+    with report_progress() as reporter:
         done = train_again(
             run,
             database or str(beside.with_name(f"{beside.name}.sqlite")),

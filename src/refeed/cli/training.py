@@ -54,7 +54,7 @@ def train(
     """
     from refeed import api
     from refeed.config import load_recipe
-    from refeed.progress import reporting
+    from refeed.progress import report_progress
 
     begun = out / "config.toml"
     if recipe is None:
@@ -70,5 +70,5 @@ def train(
 
         ratings = without_forgotten(ratings, forgotten)
         held_out = None if held_out is None else without_forgotten(held_out, forgotten)
-    with reporting() as reporter:
+    with report_progress() as reporter:
         api.fit(ratings, held_out, recipe=config, out=out, seed=seed, resume=resume, reporter=reporter)

@@ -27,7 +27,7 @@ from refeed.evaluation.evaluate import evaluate
 from refeed.evaluation.metrics import UserErrors
 from refeed.files import atomic_file
 from refeed.paper.trial import Result, read_result, write_result
-from refeed.progress import Reporter, reporting
+from refeed.progress import Reporter, report_progress
 from refeed.ratings.pairs import align_to
 from refeed.ratings.store import Ratings
 from refeed.trained_model import TrainedModel
@@ -74,7 +74,7 @@ def _work(job: Mapping[str, Any]) -> None:
         shutil.rmtree(run, ignore_errors=True)
     diverged = None
     try:
-        with reporting() as reporter, _Batches.beside(run, reporter) as batches:
+        with report_progress() as reporter, _Batches.beside(run, reporter) as batches:
             fit(train, valid, config, run, resume=begun, reporter=batches)
     except TrainingDivergedError as error:
         diverged = str(error).partition(". ")[0]  # what follows is advice on settings, and names the folder

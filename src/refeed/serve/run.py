@@ -119,14 +119,14 @@ def prepare_sample(out: Path, say: Callable[[str], None]) -> Path:
         say(f"{out} is there already, and is served as it is")
         return out
     from refeed.config import load_recipe  # noqa: PLC0415 - takes seconds
-    from refeed.progress import reporting  # noqa: PLC0415
+    from refeed.progress import report_progress  # noqa: PLC0415
     from refeed.ratings.sample import load_sample  # noqa: PLC0415
     from refeed.ratings.split import split_last  # noqa: PLC0415
     from refeed.training.fit import fit  # noqa: PLC0415
 
     started = time.perf_counter()
     parts = split_last(load_sample(), 0.1)
-    with reporting() as reporter:
+    with report_progress() as reporter:
         fit(parts.train, parts.valid, load_recipe("default", ["train.steps=600"]), out, reporter=reporter)
     say(f"trained on the films that come with refeed, in {time.perf_counter() - started:.0f} seconds")
     return out

@@ -15,7 +15,7 @@ from refeed.optim.optimizer import make_optimizer
 from refeed.progress import Reporter, logged, silent
 from refeed.ratings.pairs import Aligned, align_to
 from refeed.ratings.store import Ratings
-from refeed.runtime import Runtime, running
+from refeed.runtime import Runtime, start_runtime
 from refeed.trained_model import TrainedModel
 from refeed.training.batches import Batches
 from refeed.training.checkpoint import Place
@@ -65,7 +65,7 @@ def fit(
     """
     if not len(train):
         raise DataError("there is not a single training rating")
-    with running() as runtime:
+    with start_runtime() as runtime:
         reporter = reporter if runtime.rank == 0 else silent
         held_out = _held_out(train, valid, reporter)
         if train.kind == "interactions" and not isinstance(config.model, MeanConfig):

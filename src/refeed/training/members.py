@@ -12,7 +12,7 @@ import torch
 
 from refeed.config import Config, RidgeConfig
 from refeed.errors import TrainingDivergedError
-from refeed.factory import assembled, build_member, config_of_member
+from refeed.factory import assemble, build_member, config_of_member
 from refeed.models.autoencoder.learner import AutoencoderLearner
 from refeed.models.autoencoder.network import Autoencoder
 from refeed.models.blend.model import Blend
@@ -33,8 +33,8 @@ from refeed.training.checkpoint import Place, load_checkpoint, place_of
 from refeed.training.loop import EpochEnd, EpochStart, train
 from refeed.training.measure import valid_rmse
 from refeed.training.output import Folder, Metrics, Output
-from refeed.training.stopping import stopping
-from refeed.training.too_fast import is_too_fast, lowered
+from refeed.training.stopping import catch_stop_signals
+from refeed.training.too_fast import is_too_fast, lower_rate
 
 __all__ = ["Task", "make_learner", "train_members"]
 
@@ -134,7 +134,7 @@ def _whole(task: Task, members: Sequence[Model]) -> Model:
             every.append(copy.deepcopy(members[-1]))
         else:
             every.append(build_member(config, n_users=task.train.n_users, n_items=task.train.n_items))
-    whole = assembled(task.config, every)
+    whole = assemble(task.config, every)
     if isinstance(whole, Uncertain):
         calibrate(whole, task.train, task.held_out, task.config.train.seed)
     return whole
@@ -189,7 +189,7 @@ class _Member:
             self.place = load_checkpoint(resumed.checkpoint, self.learner, self.optimizer)
         self.learner.choose_paths(self.place.choices, task.runtime, task.reporter.say)
         self._say_facts()
-        with stopping() as stop:
+        with catch_stop_signals() as stop:
             try:
                 while not self._train(stop):
                     self._start_again()
@@ -203,7 +203,7 @@ class _Member:
     def _train(self, stop: Callable[[], bool]) -> bool:
         """Train to the end; False where it must start again at a lower rate."""
         task, saved = self.task, time.perf_counter()
-        config, epochs = lowered(self.config, self.place).train, 0
+        config, epochs = lower_rate(self.config, self.place).train, 0
         loop = train(self.learner, self.optimizer, self.batches, config, task.runtime, self.place)
         for event in loop:
             if isinstance(event, EpochStart):
@@ -231,7 +231,7 @@ class _Member:
         self.task.reporter.say(
             f"the validation RMSE was lowest after the first epoch, {place.best_rmse:.4f}, and only got "
             f"worse (the last: {place.metrics[-1]['valid_rmse']:.4f}): the training starts again at a "
-            f"learning rate of {lowered(self.config, self.place).train.lr:.2g}"
+            f"learning rate of {lower_rate(self.config, self.place).train.lr:.2g}"
         )
         self._start()
         self.learner.choose_paths(self.place.choices, self.task.runtime, self.task.reporter.say)

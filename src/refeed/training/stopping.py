@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["stopping"]
+__all__ = ["catch_stop_signals"]
 
 
 @contextmanager
-def stopping() -> Iterator[Callable[[], bool]]:
+def catch_stop_signals() -> Iterator[Callable[[], bool]]:
     """Give a function that says whether the user wants to stop; a second Ctrl-C stops at once.
 
     Outside the main thread signals can't be caught, and the answer is always no.

@@ -3,7 +3,7 @@
 from refeed.config import Config, RidgeConfig
 from refeed.training.checkpoint import Place
 
-__all__ = ["is_too_fast", "lowered"]
+__all__ = ["is_too_fast", "lower_rate"]
 
 _FACTOR = 3.0
 _MOST = 3  # times; where even a 27th of the rate only makes it worse, the rate is not the reason
@@ -31,7 +31,7 @@ def is_too_fast(config: Config, place: Place, epochs: int) -> bool:
     )
 
 
-def lowered(config: Config, place: Place) -> Config:
+def lower_rate(config: Config, place: Place) -> Config:
     """The same training at the rate that it has come down to."""
     rate = config.train.lr / _FACTOR**place.lowered
     return config.model_copy(update={"train": config.train.model_copy(update={"lr": rate})})

@@ -9,7 +9,7 @@ from refeed.config import Config, RidgeConfig, TrainConfig
 from refeed.errors import ConfigError
 from refeed.evaluation.metrics import rmse
 from refeed.models.ridge.model import RidgeAutoencoder
-from refeed.progress import reporting
+from refeed.progress import report_progress
 from refeed.ratings.ids import Ids
 from refeed.ratings.pairs import align_to
 from refeed.ratings.store import Ratings
@@ -62,7 +62,7 @@ def error_of(model: RidgeAutoencoder, train: Ratings, valid: Ratings) -> float:
 
 def test_planted_drift_is_carried_forward(tmp_path: Path) -> None:
     train, valid = moving(1.0)
-    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
         fit(train, valid, ridge("auto"), tmp_path / "moved", reporter=reporter)
     fit(train, valid, ridge(0.0), tmp_path / "still")
     moved, still = trained(tmp_path / "moved"), trained(tmp_path / "still")
@@ -76,7 +76,7 @@ def test_planted_drift_is_carried_forward(tmp_path: Path) -> None:
 
 def test_without_drift_nothing_is_carried_forward(tmp_path: Path) -> None:
     train, valid = moving(0.0)
-    with (tmp_path / "said.txt").open("w") as stream, reporting(stream) as reporter:
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
         fit(train, valid, ridge("auto"), tmp_path / "run", reporter=reporter)
     assert not trained(tmp_path / "run").drift.any()
     assert "which may be chance: left out" in (tmp_path / "said.txt").read_text()
