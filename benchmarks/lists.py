@@ -147,7 +147,7 @@ def fit_ours(
     """
     if not system.recipe and kept.exists():
         return Ours(refeed.load(kept), system.by)
-    recipe, settings = ("mean", _BARE | system.recipe) if system.recipe else ("default", {})
+    recipe, settings = ("mean", {**_BARE, **system.recipe}) if system.recipe else ("default", {})
     if valid is None:
         held = np.random.default_rng(0).random(len(train)) < 0.1
         chosen = refeed.fit(

@@ -87,7 +87,7 @@ def test_lists_and_all_that_is_beside_their_items_are_those_of_the_full_model(
 
 def test_explanations_have_both_parts_and_each_adds_up(small: lite.Recommender, full: Recommender) -> None:
     for who in ("u3", {"i1": 5.0, "i7": 0.5}, {}):
-        ours, theirs = small.explain(who, "i9"), full.explain(who, "i9")  # type: ignore[arg-type]
+        ours, theirs = small.explain(who, "i9"), full.explain(who, "i9")
         assert ours.taken is not None
         assert theirs.taken is not None
         assert ours.p_liked == pytest.approx(theirs.p_liked, abs=1e-5)
