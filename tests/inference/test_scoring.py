@@ -107,7 +107,7 @@ def _expected(recommender: Recommender, users: list[str], k: int, **options: Any
 def test_everybody_gets_the_list_they_get_alone(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(scoring, "_BLOCK", 7 * ITEMS)  # blocks of 7 users, the last one of 4
+    monkeypatch.setattr(making, "_BLOCK", 7 * ITEMS)  # blocks of 7 users, the last one of 4
     recommender = Recommender.load(run)
     users = list(recommender.histories.user_ids)
     done = score(recommender, tmp_path / "lists.parquet", k=10, **options)
@@ -177,7 +177,7 @@ def test_some_users_come_in_the_order_of_the_file_each_once(
         out = tmp_path / f"{name}.parquet"
         words = ["score", str(bias), "--users", str(tmp_path / name), "-k", "4", "--out", str(out), "--json"]
         assert main(words) == 0
-        assert json.loads(capsys.readouterr().out) == {"users": 3, "lines": 12, "short": 0}
+        assert json.loads(capsys.readouterr().out) == {"users": 3, "lines": 12, "short": 0, "unknown": 0}
         assert _read(out) == expected
 
 
@@ -275,7 +275,7 @@ def test_stopped_halfway_nothing_is_left(bias: Path, tmp_path: Path, monkeypatch
             raise KeyboardInterrupt
         return type(model).predict_all(model, histories, users)
 
-    monkeypatch.setattr(scoring, "_BLOCK", 7 * ITEMS)
+    monkeypatch.setattr(making, "_BLOCK", 7 * ITEMS)
     monkeypatch.setattr(model, "predict_all", stopped)
     with pytest.raises(KeyboardInterrupt):
         score(recommender, tmp_path / "lists.parquet")

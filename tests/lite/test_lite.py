@@ -70,11 +70,11 @@ def test_a_trained_default_predicts_lists_and_explains_as_the_full_model(tmp_pat
 
 
 def assert_same_lists(small: list[lite.Recommendation], full: list[lite.Recommendation]) -> None:
-    """The same items in the same order, but for those whose scores are equal up to rounding."""
-    assert [line.score for line in small] == pytest.approx([line.score for line in full], abs=1e-6)
+    """The same items in the same order, but for those whose scores are equal up to float32's rounding."""
+    assert [line.score for line in small] == pytest.approx([line.score for line in full], abs=2e-5)
     assert [line.rating for line in small] == pytest.approx([line.rating for line in full], abs=1e-6)
     for one, other in zip(small, full, strict=True):
-        assert one.item == other.item or abs(one.score - other.score) < 1e-6
+        assert one.item == other.item or abs(one.score - other.score) < 2e-5
     assert {line.support for line in small} == {line.support for line in full}
 
 

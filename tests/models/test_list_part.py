@@ -15,7 +15,7 @@ from refeed.config import (
     RidgeConfig,
     TrainConfig,
 )
-from refeed.errors import ConfigError
+from refeed.errors import ConfigError, ModelError
 from refeed.inference.recommender import Recommender
 from refeed.models.list_part import ListPart
 from refeed.ratings.ids import Ids
@@ -86,6 +86,14 @@ def test_interactions_without_ratings_make_lists_and_nothing_else(kind: str) -> 
         lines = model.recommend(f"u{user}", 3)
         assert all(int(line.item[1:]) % 2 == (user >= USERS // 2) for line in lines)
         assert {(line.rating, line.p_liked, line.low, line.high) for line in lines} == {(None,) * 4}
+    for ask in (
+        lambda: model.predict("u3"),
+        lambda: model.predict([("u3", "i4")]),
+        lambda: model.evaluate(camps()),
+        lambda: model.recommend("u3", by="rating"),
+    ):
+        with pytest.raises(ModelError, match="interactions without ratings"):
+            ask()
 
 
 @pytest.mark.parametrize("kind", PARTS)

@@ -87,7 +87,6 @@ def _checked(name: str, rating: object, low: float, high: float) -> np.float32:
         raise DataError(f"the rating {rating!r} for {name!r} is no finite number")
     if not low <= single <= high:
         raise DataError(
-            f"the rating {rating!r} for {name!r} is off the scale of the training ratings, "
-            f"{low:g} to {high:g}"
+            f"the rating {value:g} for {name!r} is off the scale of the training ratings, {low:g} to {high:g}"
         )
     return single
