@@ -10,6 +10,7 @@ upper 40 % of train begin, as nearly as there is one. Data without ratings has n
 Every system goes through its grid below with the first seed, by nDCG@10 on validation, for liked and for all
 items apart; then the best settings with every seed, on test. refeed's own systems choose on validation while
 they are fitted; the three of the default recipe share one model, kept in --out, which the first one trains.
+Every training is a process of its own, so that seconds and peak memory are its own, and its numbers are a
 JSON file in --out: what is there is not run again.
 Prints the grid with its validation figures, a markdown table for each split, and how each system compares
 with the first one (paired bootstrap over users, first seed; positive: better than the first).

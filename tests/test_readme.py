@@ -35,6 +35,13 @@ from refeed.config.baselines import (
     SvdppConfig,
     TimeSvdppConfig,
 )
+from refeed.config.interactions import (
+    AutoInteractionsConfig,
+    LinearConfig,
+    ListsConfig,
+    LocalConfig,
+    MultinomialConfig,
+)
 from refeed.trained_model import TrainedModel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,6 +50,11 @@ PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 SECTIONS: dict[str, type[BaseModel]] = {
     "autoencoder": AutoencoderConfig,
     "ridge": RidgeConfig,
+    "interactions, auto": AutoInteractionsConfig,
+    "interactions, linear": LinearConfig,
+    "interactions, local": LocalConfig,
+    "interactions, multinomial": MultinomialConfig,
+    "lists": ListsConfig,
     "bias": BiasConfig,
     "mean": MeanConfig,
     "pmf": PmfConfig,
@@ -218,7 +230,7 @@ def test_the_readme_names_every_file_of_a_model_folder(tmp_path: Path) -> None:
 
     sample = load_sample()
     few = sample.select(sample.users < 5).compact()
-    config = load_recipe("simple", ["train.epochs=1", "model.encoder=[2]"])
+    config = load_recipe("simple", ["train.epochs=1", "model.encoder=[2]", "interactions.kind=linear"])
     fit(few, None, config, tmp_path / "run")
     written = {path.name + "/" * path.is_dir() for path in (tmp_path / "run").iterdir()}
     for page, heading in (("README.md", "## The model folder"), ("docs/design.md", "## The model folder")):

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, then renamed into it."""
+"""Atomic files and folders: written beside their place, then renamed into it."""
 
 import os
 import shutil

@@ -13,7 +13,7 @@ from torch import Tensor
 from refeed.cli import main
 from refeed.config import AutoencoderConfig, BiasConfig, Config, MeanConfig, TrainConfig
 from refeed.errors import ConfigError, DataError, UnknownIdError
-from refeed.inference import making, scoring
+from refeed.inference import making
 from refeed.inference.listing import listing_of
 from refeed.inference.recommender import Recommender
 from refeed.inference.scoring import best_lists, score

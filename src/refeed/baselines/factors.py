@@ -1,4 +1,4 @@
-"""r̂ = μ + b_u + b_i + ⟨p_u, q_i⟩: what PMF, MF, SVD++ and factorisation machines come to in the end."""
+"""r̂ = μ + b_u + b_i + ⟨p_u, q_i⟩: what PMF, MF, SVD++ and factorisation machines equal once fitted."""
 
 from typing import Literal
 

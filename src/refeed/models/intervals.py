@@ -1,9 +1,9 @@
 """Prediction intervals: how far ratings lie from their predictions, in units of what isn't known of the user.
 
 A rating's variance around its prediction is σ² (1 + xᵀA⁻¹x), the predictive variance of ridge regression. So
-errors are divided by the spread √(1 + xᵀA⁻¹x), and the quantiles of what comes out, on ratings that the model
-has not seen, say how wide an interval must be (as in conformal prediction; Lei et al. 2018). They need not be
-symmetric.
+errors are divided by the predictive standard deviation √(1 + xᵀA⁻¹x), and the quantiles of the quotients, on
+ratings that the model has not seen, say how wide an interval must be (as in conformal prediction; Lei et al.
+2018). They need not be symmetric.
 """
 
 from typing import Protocol, runtime_checkable

@@ -1,10 +1,10 @@
 """How likely somebody is to like an item, from the predictive distribution of their rating.
 
-    P(liked) = P(rating > boundary) = 1 − F((boundary − r̂) / spread)
+    P(liked) = P(rating > boundary) = 1 − F((boundary − r̂) / σ)
 
-with the predicted rating r̂, the model's own spread (`intervals.py`; 1 if it has none) and F from the
-quantiles of (rating − r̂) / spread on ratings that the model has not seen. The boundary lies half-way between
-the lowest rating that counts as liked and the next lower one.
+with the predicted rating r̂, the model's predictive standard deviation σ (`intervals.py`; 1 if it has none),
+and F from the quantiles of (rating − r̂) / σ on ratings that the model has not seen. The boundary lies
+half-way between the lowest rating that counts as liked and the next lower one.
 """
 
 import numpy as np
@@ -70,7 +70,7 @@ def probability_liked(
     Args:
         liking: the boundary and the quantiles.
         predictions: r̂, not clipped.
-        predictive_std: the spread of each; None: 1.
+        predictive_std: σ of each; None: 1.
     """
     distance = liking.boundary - predictions
     if predictive_std is not None:

@@ -22,7 +22,7 @@ class Liking:
     Args:
         liked: the lowest rating that counts as liked.
         boundary: half-way to the next lower rating.
-        quantiles: of (rating − prediction) / spread at `LEVELS`, [levels].
+        quantiles: of (rating − prediction) / σ at `LEVELS`, [levels].
     """
 
     liked: float
@@ -64,12 +64,12 @@ def liking_at(liking: Liking, values: NDArray[np.float64], liked: Any) -> Liking
 
 
 def share_above(liking: Liking, predictions: NDArray[np.floating], spread: Any) -> NDArray[np.float64]:
-    """P(liked) = 1 − F((boundary − r̂) / spread), 0.0025 to 0.9975: further out the quantiles don't reach.
+    """P(liked) = 1 − F((boundary − r̂) / σ), 0.0025 to 0.9975: further out the quantiles don't reach.
 
     Args:
         liking: the boundary and the quantiles.
         predictions: r̂, not clipped.
-        spread: of each, or of all.
+        spread: σ, of each, or of all.
     """
     table = table_of(liking)
     distances = (liking.boundary - predictions.astype(np.float64)) / spread

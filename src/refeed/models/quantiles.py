@@ -12,13 +12,13 @@ LEVELS: NDArray[np.float64] = np.arange(1, 200) / 200
 
 
 def quantiles(errors: NDArray[np.float64], predictive_std: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The quantiles of errors in units of their spread, at `LEVELS`; both arguments are [ratings]."""
+    """The quantiles of errors in units of their standard deviation, at `LEVELS`; arguments are [ratings]."""
     found: NDArray[np.float64] = np.quantile(errors / predictive_std, LEVELS)
     return found
 
 
 def interval_ends(at_levels: NDArray[np.float64], coverage: float) -> tuple[float, float]:
-    """Between which quantiles a share of the errors lies, in units of their spread.
+    """Between which quantiles a share of the errors lies, in units of their standard deviation.
 
     Args:
         at_levels: the quantiles at `LEVELS`.

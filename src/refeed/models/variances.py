@@ -27,7 +27,7 @@ _LEAST, _MOST = 0.5, 200.0
 
 @dataclass(frozen=True)
 class Variances:
-    """The variance of users' levels, of items' levels, and of what is left; in squared units of ratings.
+    """The variance of users' biases, of items' biases, and of what is left; in squared units of ratings.
 
     An estimate may be negative, where the truth is near 0.
     """
@@ -68,7 +68,7 @@ def variances_of(train: Ratings) -> Variances:
             ratings - 1,
         ],
     ]
-    # Without two ratings of anybody nothing tells the levels from chance; least squares share it out then.
+    # Without two ratings of anybody nothing tells the biases from chance; least squares share it out then.
     solved = np.linalg.lstsq(np.array(equations, dtype=np.float64), [by_user, by_item, squares], rcond=None)[
         0
     ]

@@ -76,7 +76,7 @@ def carry_out(runs: Iterable[Run], data: Data, out: Path, *, jobs: int, say: Say
         except UserError as error:
             failed[run] = str(error)
             continue
-        # Runs of different experiments that come to the same settings share a folder.
+        # Runs of different experiments with the same settings share a folder.
         job = _Job(run, parts, out / run.name(parts))
         folders[run] = job.folder
         result = read_result(job.folder, job.key)

@@ -85,7 +85,7 @@ class Section:
 
 
 def write_section(section: Section, out: Path, figure_class: Any) -> None:
-    """Write <name>.json, <name>.md and <name>.png, each whole or absent; what is there is replaced."""
+    """Write <name>.json, <name>.md and <name>.png, each atomically; what is there is replaced."""
     facts = {
         "name": section.name,
         "title": section.title,

@@ -142,7 +142,7 @@ class Result:
 
 
 def write_result(result: Result) -> None:
-    """Write result.json into the run's folder, whole or absent: with it, the run is done."""
+    """Write result.json into the run's folder, atomically: with it, the run is done."""
     from refeed.model_folder import write_text  # noqa: PLC0415 - torch takes seconds
 
     facts = {name: value for name, value in asdict(result).items() if name != "folder"}

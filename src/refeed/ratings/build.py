@@ -174,7 +174,7 @@ def write_store(
     Args:
         db: where the tables are; its `memory_limit` bounds what DuckDB holds, some 200 MB come on top.
         rows: a table as `Rows.rows` describes it.
-        out: the folder to write; whole or absent.
+        out: the folder to write; written atomically.
         titles: a table as `Rows.titles` describes it, or None.
         source: what `Ratings.source` will say; the number of duplicates is added to it.
         kind: what the rows are.

@@ -69,7 +69,7 @@ def prepare(
             perhaps packed by gzip, bzip2, xz, zstd or zip), patterns of such, or folders with the parts of
             one, read one after the other; or one MovieLens folder or zip, or one of the shapes of the Netflix
             Prize; or the ratings that `refeed serve` took: its SQLite file, or the URL of its PostgreSQL.
-        out: the folder to write; whole or absent.
+        out: the folder to write; written atomically.
         format: what the sources are; "auto" looks.
         columns: which column of a table is which, such as "user=userId,item=2,rating=stars,timestamp=ts":
             names, or numbers counted from 1. Without it usual names are recognised, and without a header the

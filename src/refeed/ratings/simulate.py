@@ -93,7 +93,7 @@ def simulate(
     The report goes beside them as JSON: to `OUT.json`, or into Netflix's folder as `simulation.json`.
 
     Args:
-        out: the Parquet file or the folder to write; whole or absent.
+        out: the Parquet file or the folder to write; written atomically.
         users: their number.
         items: their number.
         ratings: their number.

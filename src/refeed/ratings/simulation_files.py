@@ -35,7 +35,7 @@ def write_parquet(chunks: Iterable[Chunk], out: Path, *, users: int) -> None:
 
     Args:
         chunks: the ratings.
-        out: the file; whole or absent.
+        out: the file; written atomically.
         users: how many there are.
     """
     with (

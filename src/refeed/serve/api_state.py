@@ -62,7 +62,7 @@ def _facts(served: Served, share: float) -> ModelFacts:
         kind=engine.trained.config.model.kind,
         share=share,
         items=len(engine.trained.items.ids),
-        scale=engine.scale,
+        scale=list(engine.scale),
         step=engine.step,
         liked=engine.liked,
     )

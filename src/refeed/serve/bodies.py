@@ -290,7 +290,7 @@ class ModelFacts(BaseModel):
     kind: str
     share: float
     items: int
-    scale: tuple[float, float]
+    scale: list[float]
     step: float
     liked: float
 

@@ -180,7 +180,8 @@ class Engine:
         """
         names = list(given)
         positions = self.catalogue.known_positions(names)
-        values = np.fromiter(given.values(), dtype=np.float64, count=len(names)).astype(np.float32)
+        with np.errstate(over="ignore"):  # what is too large for float32 is off the scale, too
+            values = np.fromiter(given.values(), dtype=np.float64, count=len(names)).astype(np.float32)
         known = positions >= 0
         low, high = self.scale
         off = known & ~((values >= np.float32(low)) & (values <= np.float32(high)))

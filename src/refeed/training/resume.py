@@ -15,7 +15,7 @@ __all__ = ["can_resume", "resumed_config"]
 
 
 def can_resume(out: Path) -> bool:
-    """Whether a training has begun in `out`; the folder comes to be whole, with its settings in it."""
+    """Whether a training has begun in `out`; the folder is written atomically, with its settings in it."""
     return (out / "config.toml").is_file()
 
 
@@ -23,7 +23,7 @@ def resumed_config(out: Path, config: Config, train: Ratings) -> Config:
     """The settings to go on with; refuse other ratings or settings than the training in `out` began with.
 
     How long to train (`epochs`, `steps`, `patience`) and how often to save may change. What is "auto" stays
-    what the ratings settled it to be.
+    what was resolved from the ratings.
 
     Raises:
         ConfigError: something else differs.

@@ -50,7 +50,7 @@ def resolve_auto(
         train: the training ratings; their number decides the width, and where to look for the priors.
         held_out: the validation ratings, on which the priors are chosen.
         reporter: hears about the trials.
-        trained: trains a model for a trial; all processes come to the same result.
+        trained: trains a model for a trial; all processes get the same result.
 
     Raises:
         ConfigError: drift is asked for, and the ratings have no times.

@@ -8,10 +8,28 @@ Encoder and decoder are one set of item vectors. With ratings standardised, r = 
     z   = A⁻¹ ( Σ_j x_j (r_j − b_j) + λ m )         the code: ridge regression of the ratings on the vectors
     r̂_i = b_i + d_i + x_iᵀ z
 
-with sums over the user's n_u rated items j, which n_j users rated in training. How v, b, Y, s and a are
-learned is `learner.py`; how far an item has moved since, d, is `drift.py`. As z is linear in
-the ratings, a prediction is a sum of one part for each of them (`explain`); and as it is a posterior mean, it
-comes with a predictive standard deviation (`predictive_std`).
+with sums over the user's n_u rated items j, which n_j users rated in training. The letters in the code:
+
+| letter | field | what it is |
+|---|---|---|
+| V_i | `RidgeLearner.vectors` | an item's own vector |
+| F_w | `RidgeLearner.users` | what a user w adds to the vectors and biases of the items that they rated |
+| v_i | `RidgeAutoencoder.vectors` | V_i and its users' F together, after training |
+| b_i | `RidgeAutoencoder.bias` | an item's bias, standardised |
+| d_i | `RidgeAutoencoder.drift` | how far it has moved at the end of training |
+| Y_j | `RidgeAutoencoder.implicit` | implicit vectors: what having rated j at all says of a user |
+| s | `RidgeAutoencoder.scale` | weight of the user's own bias, the last entry of x |
+| b0_i | `RidgeLearner.bias` | an item's own bias |
+| λ, a | `shrinkage`, `doubt` | the prior's precision; how much less rare items say |
+| n_j, 1/(n_j + 5) | `counts`, `Places.rareness` | |
+| x_j, r_j − b_j | `Places.vectors`, `Places.residuals` | |
+| m | `Places.implicit`, summed | the prior's mean |
+| A | `precision_of` plus Σ x xᵀ | the posterior's precision; A⁻¹ is `Posterior.covariance` |
+| z | `Posterior.mean` | the code |
+
+How v, b, Y, s and a are learned is `learner.py`; how far an item has moved since, d, is `drift.py`. As z is
+linear in the ratings, a prediction is a sum of one part for each of them (`explain`); and as it is a
+posterior mean, it comes with a predictive standard deviation (`predictive_std`).
 """
 
 from collections.abc import Iterator

@@ -5,8 +5,8 @@ items j with vectors x_j, and a prior z ~ N(m, 1/λ). The posterior mean of the 
 
     z = A⁻¹ (Σ_j x_j y_j + λ m),    A = Σ_j x_j x_jᵀ + diag(p)
 
-where p is the prior's precision. The pull m = Σ_j c_j is a sum over the rated items, too, so that leaving a
-rating out takes its x_j x_jᵀ, x_j y_j and c_j away, and nothing else.
+where p is the prior's precision. The prior's mean m = Σ_j c_j is a sum over the rated items, too, so that
+leaving a rating out takes its x_j x_jᵀ, x_j y_j and c_j away, and nothing else.
 
 Here a block of users is padded to the same number of places (`padded.py`); a place without a rating has
 `observed` = 0 and adds nothing. Histories shorter than the code is wide are solved in the space of their
@@ -90,7 +90,7 @@ def leave_one_out(
     Args:
         vectors: x of all places.
         values: y.
-        implicit: λ c, what each place adds to the pull (0 where it isn't observed).
+        implicit: λ c, what each place adds to λ m (0 where it isn't observed).
         precision: p, above 0.
         observed: 1 where the code sees the value, 0 where not.
 
@@ -106,7 +106,7 @@ def leave_one_out(
 def leverages(
     covariance: Float[Tensor, "users width width"], vectors: Float[Tensor, "items width"]
 ) -> Float[Tensor, "users items"]:
-    """The spread xᵀA⁻¹x of each item for each user, from what isn't known of the user.
+    """The variance xᵀA⁻¹x of each item for each user, from what isn't known of the user.
 
     For many users it is one product of matrices, of the different entries of A⁻¹ and those of x xᵀ.
 

@@ -213,6 +213,7 @@ def test_ratings_of_unknown_items_are_taken_and_named(client: TestClient) -> Non
     ("path", "body", "says"),
     [
         ("/v1/recommend", {"history": {"318": 6}}, "off the scale"),
+        ("/v1/recommend", {"history": {"318": -3e141}}, "off the scale"),
         ("/v1/recommend", {"history": {"318": 5, "Shawshank Redemption, The (1994)": 4}}, "rated twice"),
         ("/v1/recommend", {"history": ["318"]}, "interactions"),
         ("/v1/recommend", {"k": 1001}, "at most 1,000"),
