@@ -98,17 +98,20 @@ class Search:
             return (
                 settings if not self.fixed["recency"] else self._walk(settings, "recency_span", (30.0, 100.0))
             )
-        start = settings.but(recency=1.0)
-        if "recency_span" not in self.fixed:
-            spans = [start.but(recency_span=span) for span in (3.0, 10.0, 30.0, 100.0)]
-            start = max(spans, key=lambda one: float(self.ndcg(one).mean()))
-        best = start
+        spans = (3.0, 10.0, 30.0, 100.0) if "recency_span" not in self.fixed else (settings.recency_span,)
+        # From every span: a short one wants more recency than a long one, so neither is best by itself.
+        walked = [self._more_recent(settings.but(recency=1.0, recency_span=span)) for span in spans]
+        best = max(walked, key=lambda one: float(self.ndcg(one).mean()))
+        return self._if_worth_it(best, settings)
+
+    def _more_recent(self, best: Settings) -> Settings:
+        """To more and more recency, for as long as it is better."""
         for recency in (2.0, 4.0, 8.0, 16.0):
-            changed = start.but(recency=recency)
+            changed = best.but(recency=recency)
             if self.ndcg(changed).mean() <= self.ndcg(best).mean():
                 break
             best = changed
-        return self._if_worth_it(best, settings)
+        return best
 
     def _trend(self, settings: Settings) -> Settings:
         if "trend" in self.fixed and not self.fixed["trend"]:
