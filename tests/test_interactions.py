@@ -23,7 +23,7 @@ def table(path: Path, rating: str | None) -> Path:
 
 @pytest.mark.parametrize("rating", [None, "1", "4.5"], ids=["no ratings", "all 1", "all 4.5"])
 def test_what_has_no_ratings_or_equal_ones_makes_lists_by_who_takes_what_up(
-    rating: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    rating: str | None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     source, store, split, run = (tmp_path / name for name in ("table.csv", "store", "split", "run"))
     assert main(["prepare", str(table(source, rating)), "--out", str(store)]) == 0
@@ -32,14 +32,14 @@ def test_what_has_no_ratings_or_equal_ones_makes_lists_by_who_takes_what_up(
     assert (
         main(["train", train, "--valid", valid, "--out", str(run), "--set", "interactions.kind=linear"]) == 0
     )
-    capsys.readouterr()
+    capfd.readouterr()
     assert main(["recommend", str(run), "--user", "u3", "-k", "3", "--json"]) == 0
-    printed = capsys.readouterr().out
+    printed = capfd.readouterr().out
     assert all(int(item) % 2 == 0 for item in _items(json.loads(printed)))
     assert main(["evaluate", str(run), test, "--ranking", "--json"]) == 0
-    capsys.readouterr()
+    capfd.readouterr()
     assert main(["evaluate", str(run), test]) == 2
-    assert "interactions without ratings" in capsys.readouterr().err
+    assert "interactions without ratings" in capfd.readouterr().err
 
 
 def _items(found: object) -> list[str]:

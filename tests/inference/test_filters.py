@@ -94,7 +94,7 @@ def test_filters_go_together(recommender: Recommender) -> None:
 
 
 def test_an_unknown_item_in_a_filter_is_named(recommender: Recommender) -> None:
-    with pytest.raises(UnknownIdError, match="'nothing'"):
-        recommender.recommend({}, only=["nothing"])
-    with pytest.raises(UnknownIdError, match="'nothing'"):
-        recommender.recommend({}, exclude=["nothing"])
+    wishes: list[dict[str, Any]] = [{"only": ["nothing"]}, {"exclude": ["nothing"]}]
+    for wish in wishes:
+        with pytest.raises(UnknownIdError, match="'nothing'"):
+            recommender.recommend({}, **wish)
