@@ -144,7 +144,7 @@ def quoted(cells: tuple[str, ...]) -> str:
         ("p.txt", "item,user\n" + "\n".join(quoted(row[::-1]) for row in ROWS)),
         ("p.csv", "\n".join(map(quoted, ROWS))),
         ("p.csv", "sep=,\nuser,item\n" + "\n".join(map(quoted, ROWS))),
-        ("p.csv.gz", gzip.compress(("user,item\n" + "\n".join(map(quoted, ROWS))).encode())),
+        ("p.csv.gz", gzip.compress(("user,item\n" + "\n".join(map(quoted, ROWS))).encode(), mtime=0)),
         ("p.csv", bz2.compress(("user,item\n" + "\n".join(map(quoted, ROWS))).encode())),
         ("p.jsonl", "\n".join(json.dumps({"reviewerID": u, "asin": i, "ok": True}) for u, i in ROWS)),
         ("p.json", json.dumps([{"user_id": u, "item_id": i, "l": [1]} for u, i in ROWS], indent=1)),
@@ -222,7 +222,7 @@ def test_columns_and_encoding_of_pairs_can_be_said(tmp_path: Path) -> None:
         ("u.csv", b'user,n\n"a, b",1\nc,2\n', ["a, b", "c"]),
         ("u.txt", b'Smith, John\n#3\n"x\n15', ["Smith, John", "#3", '"x', "15"]),
         ("u.txt", b"user_id\n15\n16\n", ["15", "16"]),
-        ("u.txt.gz", gzip.compress(b"15\r\n16\r\n"), ["15", "16"]),
+        ("u.txt.gz", gzip.compress(b"15\r\n16\r\n", mtime=0), ["15", "16"]),
         ("u.jsonl", b'{"reviewerID": 15}\n{"reviewerID": "x"}\n', ["15", "x"]),
     ],
 )
@@ -237,7 +237,7 @@ def test_lists_of_users_come_in_every_shape(
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("h.csv.gz", gzip.compress(b"item,rating\n#7,4.5\n'8,-1\n")),
+        ("h.csv.gz", gzip.compress(b"item,rating\n#7,4.5\n'8,-1\n", mtime=0)),
         ("h.json", b'[{"asin": "#7", "overall": 4.5, "x": {}}, {"asin": "\'8", "overall": -1}]'),
         ("h.txt", b"#7\t4.5\n'8\t-1\n"),
         ("h.csv", b"#7,4.5\n'8,-1\n"),

@@ -51,7 +51,7 @@ def tarred(content: bytes) -> bytes:
         ("r.csv.gzip", gzip.compress),
         ("r.csv", gzip.compress),
         ("r", gzip.compress),
-        ("r.csv.gz", lambda text: gzip.compress(text[:20]) + gzip.compress(text[20:])),
+        ("r.csv.gz", lambda text: gzip.compress(text[:20], mtime=0) + gzip.compress(text[20:], mtime=0)),
         ("r.csv.gz", lambda text: text),
         ("r.csv.bz2", bz2.compress),
         ("r.csv", bz2.compress),
@@ -64,7 +64,7 @@ def tarred(content: bytes) -> bytes:
             ),
         ),
         ("r.zip", lambda text: zipped({"no-suffix": text})),
-        ("r.zip", lambda text: zipped({"r.csv.gz": gzip.compress(text)})),
+        ("r.zip", lambda text: zipped({"r.csv.gz": gzip.compress(text, mtime=0)})),
     ],
 )
 def test_a_packed_table_is_read(tmp_path: Path, name: str, pack: Callable[[bytes], bytes]) -> None:
@@ -88,7 +88,7 @@ def test_a_packed_parquet_is_read(tmp_path: Path) -> None:
         rows = """FROM (VALUES ('ann', 'x', 4), ('bob', 'y', -2)) t("user", item, rating)"""
         db.execute(f"COPY ({rows}) TO '{tmp_path / 'r.parquet'}'")
     content = (tmp_path / "r.parquet").read_bytes()
-    for name, packed in (("p.gz", gzip.compress(content)), ("q.zip", zipped({"r.parquet": content}))):
+    for name, packed in (("p.gz", gzip.compress(content, mtime=0)), ("q.zip", zipped({"r.parquet": content}))):
         (tmp_path / name).write_bytes(packed)
 
         assert rated(tmp_path / name) == RATED
@@ -111,7 +111,7 @@ def test_a_packed_parquet_is_read(tmp_path: Path) -> None:
         ),
         (zipped({}), "is an empty zip archive"),
         (tarred(TEXT), "is a tar archive"),
-        (gzip.compress(tarred(TEXT)), "is a tar archive"),
+        (gzip.compress(tarred(TEXT), mtime=0), "is a tar archive"),
         (b"SQLite format 3\x00", "is an SQLite database"),
         (b"\x89HDF\r\n\x1a\n", "is an HDF5 file"),
         (b"ARROW1\x00\x00", r"is an Arrow \(Feather\) file"),
@@ -137,7 +137,7 @@ def test_what_can_not_be_read_is_called_by_its_name(tmp_path: Path, content: byt
 def test_unpacking_leaves_what_lies_plain_or_gzipped_where_it_is(tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    for name, content in (("a.csv", TEXT), ("a.csv.gz", gzip.compress(TEXT))):
+    for name, content in (("a.csv", TEXT), ("a.csv.gz", gzip.compress(TEXT, mtime=0))):
         (tmp_path / name).write_bytes(content)
         assert unpack(tmp_path / name, scratch) == tmp_path / name
     assert list(scratch.iterdir()) == []
