@@ -114,13 +114,16 @@ def leverages(
         covariance: A⁻¹.
         vectors: x.
     """
+    found, width = vectors.new_empty(len(covariance), len(vectors)), vectors.shape[1]
     if len(covariance) < _FEW:
-        return torch.stack([((vectors @ own) * vectors).sum(dim=1) for own in covariance]).clamp_(min=0)
-    width = vectors.shape[1]
+        for first in range(0, len(vectors), _ITEMS_AT_ONCE):
+            some = vectors[first : first + _ITEMS_AT_ONCE]
+            for row, own in enumerate(covariance):
+                found[row, first : first + len(some)] = ((some @ own) * some).sum(dim=1)
+        return found.clamp_(min=0)
     rows, columns = torch.triu_indices(width, width)
     entries = covariance[:, rows, columns]
     entries[:, rows != columns] *= 2
-    found = vectors.new_empty(len(covariance), len(vectors))
     for first in range(0, len(vectors), _ITEMS_AT_ONCE):
         some = vectors[first : first + _ITEMS_AT_ONCE].t().contiguous()
         squares = torch.cat([some[row] * some[row:] for row in range(width)])
