@@ -141,10 +141,10 @@ class RatingsStore:
             db.execute(insert(rating_events), row)
 
     def ratings(self, user: str) -> dict[str, float]:
-        """The person's ratings, each item's latest."""
+        """The person's ratings, each item's latest, in the order in which they were given."""
+        mine = select(ratings.c.item, ratings.c.rating).where(ratings.c.user_id == user)
         with self.reading() as db:
-            rows = db.execute(select(ratings.c.item, ratings.c.rating).where(ratings.c.user_id == user))
-            return {row[0]: row[1] for row in rows}
+            return {row[0]: row[1] for row in db.execute(mine.order_by(ratings.c.id))}
 
     def changes(self, user: str) -> dict[str, float | None]:
         """The latest of each item that the person ever rated here; None where it was taken back."""
