@@ -32,6 +32,9 @@ VERBS = (
     "recommend",
     "explain",
     "score",
+    "export",
+    "serve",
+    "retrain",
     "simulate",
     "paper",
     "doctor",
@@ -524,4 +527,4 @@ def test_a_place_that_cannot_be_written_is_named_without_a_traceback(refeed: Ref
     )
     code, _, err = refeed("train", table, "--recipe", "bias", "--out", tmp_path / "file" / "run")
     assert code == 2
-    assert f"{tmp_path / 'file' / 'run'}: Not a directory" in err
+    assert f"{tmp_path / 'file'}: File exists" in err

@@ -19,7 +19,7 @@ from refeed.errors import ConfigError, ProcessError
 __all__ = ["Runtime", "keep_freed_memory", "start_runtime"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
-_MMAP_MAX, _MMAP_THRESHOLD = 65_536, 32 << 20  # its default, and where its own adjusting ends
+_MMAP_MAX, _MMAP_THRESHOLD = 65_536, 8 << 20  # its default; larger blocks go back when they are freed
 
 _TIMEOUT = "REFEED_PROCESS_TIMEOUT"
 _LONGEST = 1e8  # seconds

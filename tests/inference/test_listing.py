@@ -121,13 +121,6 @@ def test_alone_among_many_and_reloaded_somebody_gets_the_same_list(part: str, by
         assert [line.score for line in among] == pytest.approx([line.score for line in alone], abs=1e-4)
 
 
-@pytest.mark.parametrize("part", ["linear", "local", "none"])
-def test_items_that_nothing_tells_apart_come_in_their_order(part: str) -> None:
-    lines = model(part).recommend("u5", only=["i14", "i13"])
-    assert lines[0].score == lines[1].score
-    assert [line.item for line in lines] == ["i13", "i14"]
-
-
 @pytest.mark.parametrize("part", ["linear", "local", "multinomial"])
 def test_explanations_of_both_parts_add_up(part: str) -> None:
     recommender = model(part)

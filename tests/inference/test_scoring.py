@@ -292,7 +292,7 @@ def test_stopped_halfway_nothing_is_left(bias: Path, tmp_path: Path, monkeypatch
         ("empty.csv", "user\n", "names no user"),
         ("gap.txt", "user-1\n\nuser-2\n", "row 2 has no user"),
         ("gap.csv", "user,group\nuser-1,1\n,2\n", "row 2 has no user"),
-        ("other.csv", "person\nuser-1\n", "needs a header with the columns user; there are person"),
+        ("other.csv", "person\nuser-1\n", "unknown user 'person'"),
     ],
 )
 def test_a_file_without_users_is_refused(
@@ -312,4 +312,4 @@ def test_a_file_of_users_that_is_no_text_is_refused(
     (tmp_path / "users").write_bytes(b"\xff\xfe\x00")
     words = ["score", str(bias), "--users", str(tmp_path / "users"), "--out", str(tmp_path / "lists.parquet")]
     assert main(words) == 2
-    assert "is no text in UTF-8" in capsys.readouterr().err
+    assert "is UTF-16 text, truncated or damaged" in capsys.readouterr().err

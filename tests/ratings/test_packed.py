@@ -88,7 +88,10 @@ def test_a_packed_parquet_is_read(tmp_path: Path) -> None:
         rows = """FROM (VALUES ('ann', 'x', 4), ('bob', 'y', -2)) t("user", item, rating)"""
         db.execute(f"COPY ({rows}) TO '{tmp_path / 'r.parquet'}'")
     content = (tmp_path / "r.parquet").read_bytes()
-    for name, packed in (("p.gz", gzip.compress(content, mtime=0)), ("q.zip", zipped({"r.parquet": content}))):
+    for name, packed in (
+        ("p.gz", gzip.compress(content, mtime=0)),
+        ("q.zip", zipped({"r.parquet": content})),
+    ):
         (tmp_path / name).write_bytes(packed)
 
         assert rated(tmp_path / name) == RATED
@@ -112,7 +115,7 @@ def test_a_packed_parquet_is_read(tmp_path: Path) -> None:
         (zipped({}), "is an empty zip archive"),
         (tarred(TEXT), "is a tar archive"),
         (gzip.compress(tarred(TEXT), mtime=0), "is a tar archive"),
-        (b"SQLite format 3\x00", "is an SQLite database"),
+        (b"SQLite format 3\x00", "is a SQLite database"),
         (b"\x89HDF\r\n\x1a\n", "is an HDF5 file"),
         (b"ARROW1\x00\x00", r"is an Arrow \(Feather\) file"),
         (b"ORC\x01", "is an ORC file"),

@@ -145,8 +145,8 @@ def test_filters_change_the_list_at_once(open_page: Callable[..., Page]) -> None
     page = open_page()
     page.get_by_text("Filters").click()
     page.get_by_label("From").fill("1999")
-    page.get_by_label("To").fill("1999")
-    page.get_by_label("To").press("Tab")
+    page.get_by_label("To", exact=True).fill("1999")
+    page.get_by_label("To", exact=True).press("Tab")
     years = page.locator("#list .line-card .year")
     expect(years.first).to_have_text("1999", timeout=PATIENCE)
     assert set(years.all_text_contents()) == {"1999"}

@@ -1,6 +1,7 @@
 """From scores to lists: candidates, what is known already, variety, and what is shown beside each item."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class Wish:
     """What somebody wants of a list (see `Recommender.recommend`)."""
 
     k: int
-    offset: int = 0
+    offset: Any = 0
     include_seen: bool = False
     diversity: float = 0.0
     explore: float = 0.0

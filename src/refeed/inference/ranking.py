@@ -39,7 +39,7 @@ NO_PART = (
 )
 
 
-def chosen_way(by: Any, cautious: float, *, taken: bool, rated: bool = True) -> By:
+def chosen_way(by: Any, cautious: Any, *, taken: bool, rated: bool = True) -> By:
     """What a list is ranked by.
 
     Args:

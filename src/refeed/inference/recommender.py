@@ -155,7 +155,7 @@ class Recommender:
         by: Any = None,
         liked: Any = None,
         beta: Any = None,
-        offset: int = 0,
+        offset: Any = 0,
         include_seen: bool = False,
         only: Any = None,
         exclude: Any = None,

@@ -27,7 +27,7 @@ class Line:
 
     name: str
     path: str
-    dots: Sequence[tuple[float, float]]
+    dots: Sequence[tuple[float | int, float]]
     rows: Sequence[tuple[str, str]]
 
 
@@ -66,7 +66,12 @@ class Bars:
 
 
 def curves(
-    series: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str, digits: int, square: bool = False
+    series: Mapping[str, Sequence[tuple[float | int, float]]],
+    *,
+    x: str,
+    y: str,
+    digits: int,
+    square: bool = False,
 ) -> Curves:
     """Put curves into a plot.
 
