@@ -120,7 +120,7 @@ def test_a_worse_model_is_put_aside(run: Path, tmp_path: Path) -> None:
     store = RatingsStore.open(tmp_path / "r.sqlite")
     rate_much(store, Recommender.load(run).histories, opposite=False)
     before = (run / "model.safetensors").read_bytes()
-    done = retrain(run, str(tmp_path / "r.sqlite"), hold_back=0.3, tolerance=-10)
+    done = retrain(run, str(tmp_path / "r.sqlite"), hold_back=0.3, tolerance=-10.0)
     assert not done.swapped
     assert "put aside" in str(done)
     assert (run / "model.safetensors").read_bytes() == before

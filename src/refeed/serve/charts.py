@@ -6,6 +6,7 @@ The templates write the SVG; attributes only, no styles, as the page's policy fo
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["Bars", "Curves", "bars", "curves"]
 
@@ -27,7 +28,7 @@ class Line:
 
     name: str
     path: str
-    dots: Sequence[tuple[float | int, float]]
+    dots: Sequence[tuple[Any, float]]
     rows: Sequence[tuple[str, str]]
 
 
@@ -66,7 +67,7 @@ class Bars:
 
 
 def curves(
-    series: Mapping[str, Sequence[tuple[float | int, float]]],
+    series: Mapping[str, Sequence[tuple[Any, float]]],
     *,
     x: str,
     y: str,
