@@ -83,8 +83,8 @@ def curves(
         digits: of y, in the table.
         square: both axes go from 0 to 1.
     """
-    xs = [point[0] for points in series.values() for point in points]
-    ys = sorted(point[1] for points in series.values() for point in points)
+    xs = [float(point[0]) for points in series.values() for point in points]
+    ys = sorted(float(point[1]) for points in series.values() for point in points)
     left, right = (0.0, 1.0) if square else (min(xs), max(xs))
     # A first epoch that is far off would flatten all others.
     low, high = (0.0, 1.0) if square else (ys[0], min(ys[-1], ys[len(ys) // 2] * 1.4))
@@ -93,7 +93,7 @@ def curves(
     to_x, to_y = _Scale(left, right, _LEFT, WIDTH - _RIGHT), _Scale(low, high, HEIGHT - _BOTTOM, _TOP)
     lines = []
     for name, points in series.items():
-        dots = [(round(to_x(a), 1), round(to_y(min(max(b, low), high)), 1)) for a, b in points]
+        dots = [(round(to_x(float(a)), 1), round(to_y(min(max(b, low), high)), 1)) for a, b in points]
         path = "M" + " L".join(f"{a} {b}" for a, b in dots)
         rows = [(f"{a:.2f}" if square else f"{a:g}", f"{b:.{digits}f}") for a, b in points]
         lines.append(Line(name, path, dots if len(dots) <= 20 else [], rows))
