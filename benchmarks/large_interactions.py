@@ -5,8 +5,8 @@
 
 Interactions with the shape of Netflix (a few items are in most histories). The settings are given, as a
 search trains several times on the most taken items. `linear` is timed beside the Cholesky factorisation of a
-matrix of its size, in the same process. Prints seconds of the clock and of the processors, and the memory that
-the process held before the fit and at its peak.
+matrix of its size, in the same process. Prints seconds of the clock and of the processors, and the memory
+that the process held before the fit and at its peak.
 """
 
 import argparse
