@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,29 @@ def client(serving: Callable[..., TestClient]) -> TestClient:
     return serving()
 
 
+@contextmanager
+def _listening(settings: Settings) -> Iterator[str]:
+    """A server in a thread, at a free port; its address."""
+    config = uvicorn.Config(make_app(make_service(settings)), log_config=None, port=0)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def listening() -> Callable[[Settings], AbstractContextManager[str]]:
+    """A server in a thread, with settings, as long as the context lasts; gives its address."""
+    return _listening
+
+
 @pytest.fixture
 def live(run: Path, tmp_path: Path) -> Iterator[Callable[..., str]]:
     """Starts a server in a thread, at a free port; returns its address."""
@@ -111,20 +134,6 @@ def live(run: Path, tmp_path: Path) -> Iterator[Callable[..., str]]:
 
         def start(**settings: Any) -> str:
             given = {"places": [Place("main", run, 1.0)], "database": str(tmp_path / "r.sqlite"), **settings}
-            config = uvicorn.Config(make_app(make_service(Settings(**given))), log_config=None, port=0)
-            server = uvicorn.Server(config)
-            thread = threading.Thread(target=server.run)
-            thread.start()
-
-            def stop() -> None:
-                server.should_exit = True
-                thread.join()
-
-            stack.callback(stop)
-            while not server.started:
-                assert thread.is_alive()
-                time.sleep(0.02)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            return f"http://127.0.0.1:{port}"
+            return stack.enter_context(_listening(Settings(**given)))
 
         yield start

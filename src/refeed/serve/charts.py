@@ -150,7 +150,7 @@ class _Scale:
 def _ticks(low: float, high: float) -> list[float]:
     """Four or so round numbers."""
     span = (high - low) or 1.0
-    step = 10 ** math.floor(math.log10(span / 4))
+    step = 10.0 ** math.floor(math.log10(span / 4))
     step *= next(factor for factor in (1, 2, 2.5, 5, 10) if span / (step * factor) <= 5)
     first = math.ceil(low / step - 1e-9)
     return [

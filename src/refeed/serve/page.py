@@ -22,11 +22,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from refeed.errors import DataError
-from refeed.serve.lines import By
+from refeed.errors import DataError, UnknownIdError
+from refeed.serve.lines import By, Line
 from refeed.serve.lineup import Served
 from refeed.serve.report import ModelReport, report_of
-from refeed.serve.service import Filters, Service, Wish
+from refeed.serve.service import Filters, Person, Service, Wish
 from refeed.serve.titles import pretty, year_of
 from refeed.serve.view import Scale, described_operations, shown_line
 
@@ -284,22 +284,21 @@ class _Page:
         """What the page shows of somebody."""
         service, served = self._service, self._service.lineup.pick(person)
         engine = served.engine
-        error = ""
+        error, lines = "", list[Line]()
 
-        def ask_the_store() -> tuple[Any, Any, Any, Any]:
-            somebody = service.person(engine, person)
-            filters = Filters(only_lists=[wanted.within] if wanted.within else None)
-            mask, _ = service.candidates(engine, filters, somebody.hidden)
-            return somebody, mask, service.store.ratings(person), service.facts.lists()
+        def ask_the_store() -> tuple[Person, dict[str, float], dict[str, int]]:
+            return service.person(engine, person), service.store.ratings(person), service.facts.lists()
 
+        somebody, ratings, lists = await run_in_threadpool(ask_the_store)
         try:
-            somebody, mask, ratings, lists = await run_in_threadpool(ask_the_store)
+            filters = Filters(only_lists=[wanted.within] if wanted.within else None)
+            mask, _ = await run_in_threadpool(service.candidates, engine, filters, somebody.hidden)
             mask = _filtered(served, mask, wanted)
             wish = Wish(k=wanted.count + 1, by=wanted.by, reasons=5)
             question, _ = service.question(engine, somebody.history, wish, candidates=mask)
             lines = await service.lines(served, question)
-        except DataError as problem:
-            error, lines, ratings, lists, somebody = str(problem), [], {}, {}, None
+        except (DataError, UnknownIdError) as problem:  # of the filters: what the person rated is shown all the same
+            error = str(problem)
         scale = self.scale(served)
         mine = list(reversed(ratings))
         positions = engine.catalogue.known_positions(mine)
@@ -311,7 +310,7 @@ class _Page:
             "lines": shown,
             "more": len(lines) > wanted.count,
             "mine": self.items(served, [int(at) for at in positions if at >= 0], ratings),
-            "dismissed": self.items(served, _known(engine, somebody.hidden if somebody else ()), {}),
+            "dismissed": self.items(served, _known(engine, somebody.hidden), {}),
             "starters": starters,
             "scale": scale,
             "wanted": wanted,

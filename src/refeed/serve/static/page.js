@@ -72,9 +72,29 @@
   };
   document.addEventListener("htmx:before:request", () => busy(1));
   document.addEventListener("htmx:finally:request", () => busy(-1));
-  document.addEventListener("htmx:error", () => {
-    const status = document.getElementById("status");
-    if (status) status.textContent = "The server does not answer. Try again in a moment.";
+  const alertBox = document.getElementById("alert");
+  const fail = (text, target) => {
+    const notice = document.createElement("p");
+    notice.className = "notice error";
+    notice.textContent = text;
+    alertBox.replaceChildren(notice);
+    target?.querySelectorAll?.(".loading").forEach((loading) => loading.remove());
+  };
+  document.addEventListener("htmx:error", (event) => {
+    fail("The server does not answer. What you see may be old; try again in a moment.", event.detail?.ctx?.target);
+  });
+  document.addEventListener("htmx:response:error", (event) => {
+    const ctx = event.detail.ctx;
+    let detail = "";
+    try {
+      detail = JSON.parse(ctx.text).detail;
+    } catch {
+      detail = `The server answered with status ${ctx.response.status}.`;
+    }
+    fail(`That did not work: ${detail}`, ctx.target);
+  });
+  document.addEventListener("htmx:after:swap", (event) => {
+    if (event.detail?.ctx?.response?.status < 400) alertBox.replaceChildren();
   });
 
   // ------------------------------------------------------------ theme
