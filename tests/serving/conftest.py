@@ -3,6 +3,7 @@
 # ruff: noqa: E402 - without the extra these tests are skipped, before anything of it is imported
 
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +78,11 @@ def few_ratings() -> Ratings:
     sample = load_sample()
     known = np.sort(np.argsort(-sample.item_counts, kind="stable")[:300])
     mask = np.isin(sample.items, known) & (sample.users < 200)
-    return sample.select(mask).compact()
+    few = sample.select(mask).compact()
+    years = [re.search(r"\((\d{4})\)\s*$", title) for title in few.titles or ()]
+    known = [float(year[1]) if year else None for year in years]
+    eras = [None if year is None else "new|recent" if year > 1995 else "old" for year in known]
+    return replace(few, attributes={"year": tuple(known), "era": tuple(eras)})
 
 
 @pytest.fixture

@@ -22,8 +22,10 @@ from refeed.models.liked import Liking, liked_threshold, probability_liked
 from refeed.models.list_score import list_scores
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
+from refeed.serve.attributes import ModelAttributes
 from refeed.serve.lines import By, Group, Labels, Line, Lines, Question, alike, best, listed_items
 from refeed.serve.passes import Fold, Pass, make_pass
+from refeed.serve.taken import TakenSums, is_quick, taken_sums
 from refeed.trained_model import TrainedModel
 
 __all__ = ["Answer", "Engine"]
@@ -200,6 +202,11 @@ class Engine:
             )
         return positions, values, unknown
 
+    @cached_property
+    def attributes(self) -> ModelAttributes:
+        """What its folder knows of the items."""
+        return ModelAttributes(self.trained.items)
+
     def mask(self, only: Sequence[str] | None, exclude: Sequence[str]) -> NDArray[np.bool_] | None:
         """What may be listed; names that the model doesn't know change nothing."""
         if only is None and not exclude:
@@ -219,11 +226,27 @@ class Engine:
         ranked = self._ranked(questions, histories, fold)
         listed = [listed_items(question, ranked[row]) for row, question in enumerate(questions)]
         answers: list[list[Line]] = [[] for _ in questions]
-        for rows in alike([len(items) for items in listed]):
+        why_taken = [self._asks_why_taken(question) for question in questions]
+        for rows in alike([len(items) for items in listed], why_taken):
             group = Group(np.array(rows), [questions[row] for row in rows], [listed[row] for row in rows])
-            for row, lines in zip(rows, self._lines.of(group, fold, ranked, histories), strict=True):
+            sums = self._sums(group, histories) if why_taken[rows[0]] else None
+            for row, lines in zip(rows, self._lines.of(group, fold, ranked, histories, sums), strict=True):
                 answers[row] = lines
         return [Answer(self.model, lines) for lines in answers]
+
+    def _sums(self, group: Group, histories: Ratings) -> TakenSums | None:
+        """Why people may take up what is listed."""
+        lists = self.trained.lists
+        return None if lists is None else taken_sums(lists.interactions, histories, group.rows, group.table())
+
+    def _asks_why_taken(self, question: Question) -> bool:
+        """Whether an answer has reasons of the second part: of a list by it, or of a whole explanation."""
+        lists = self.trained.lists
+        if lists is None or not question.reasons:
+            return False
+        if question.asked is not None:
+            return question.reasons < 0
+        return (question.by or self.by) != "rating" and is_quick(lists.interactions)
 
     def fold(self, histories: Ratings) -> Fold:
         """The forward pass alone."""
