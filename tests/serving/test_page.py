@@ -150,7 +150,9 @@ def test_each_line_says_how_sure_it_is_and_why(open_page: Callable[..., Page]) -
     )
     expect(card.locator(".liked")).to_have_text(re.compile(r"\d+ % likely that you like it"))
     card.get_by_text("Why?").click()
-    expect(card.locator(".why li")).to_have_text(re.compile(r"[+−]\d\.\d\d\s+you gave 5 to Alien"))
+    expect(card.locator(".why li")).to_have_text(
+        [re.compile(r"[+−]\d\.\d\d\s+you gave 5 to Alien"), re.compile(r"[+−]\d+\.\d\s+Alien")]
+    )
 
 
 def test_what_is_of_no_interest_goes_and_can_come_back(open_page: Callable[..., Page]) -> None:
@@ -306,7 +308,7 @@ def test_a_server_that_fails_or_is_gone_is_said_and_the_list_stays(open_page: Ca
     page.route("**/page/list*", lambda route: route.fulfill(status=503, body='{"detail": "too busy"}'))
     page.get_by_text("Filters").click()
     page.get_by_label("Known to").select_option("5")
-    expect(page.get_by_role("alert")).to_have_text("That did not work: too busy", timeout=PATIENCE)
+    expect(page.get_by_role("alert")).to_contain_text("That did not work: too busy", timeout=PATIENCE)
     assert listed(page) == before
     page.unroute("**/page/list*")
     page.get_by_label("Known to").select_option("20")

@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["Bars", "Curves", "bars", "curves"]
 
 WIDTH, HEIGHT = 480.0, 260.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 12.0, 12.0, 40.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 12.0, 26.0, 40.0
 
 
 @dataclass(frozen=True)

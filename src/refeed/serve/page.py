@@ -28,7 +28,7 @@ from refeed.serve.lineup import Served
 from refeed.serve.report import ModelReport, report_of
 from refeed.serve.service import Filters, Person, Service, Wish
 from refeed.serve.titles import pretty, year_of
-from refeed.serve.view import Scale, described_operations, shown_line
+from refeed.serve.view import Scale, coded, described_operations, shown_line
 
 __all__ = ["page_routes"]
 
@@ -84,6 +84,7 @@ def _templates() -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
     )
+    made.filters["coded"] = coded
     made.trim_blocks = made.lstrip_blocks = True
     return made
 
