@@ -79,10 +79,10 @@ def few_ratings() -> Ratings:
     known = np.sort(np.argsort(-sample.item_counts, kind="stable")[:300])
     mask = np.isin(sample.items, known) & (sample.users < 200)
     few = sample.select(mask).compact()
-    years = [re.search(r"\((\d{4})\)\s*$", title) for title in few.titles or ()]
-    known = [float(year[1]) if year else None for year in years]
-    eras = [None if year is None else "new|recent" if year > 1995 else "old" for year in known]
-    return replace(few, attributes={"year": tuple(known), "era": tuple(eras)})
+    found = [re.search(r"\((\d{4})\)\s*$", title) for title in few.titles or ()]
+    years = [float(year[1]) if year else None for year in found]
+    eras = [None if year is None else "new|recent" if year > 1995 else "old" for year in years]
+    return replace(few, attributes={"year": tuple(years), "era": tuple(eras)})
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Forgetting a person, as bytes: of a server in a process of its own, with its log, its database and its model."""
+"""Forgetting a person, byte by byte: in a server's log, its database and its model, in a process of its own."""
 
 import json
 import os

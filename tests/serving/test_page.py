@@ -29,6 +29,7 @@ FLAGS = [
 ]
 PATIENCE = 60_000  # ms; a busy machine is slow at times
 
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, without a screen."""
@@ -87,9 +88,7 @@ def open_page(browser: Browser, address: str, said: list[str]) -> Iterator[Calla
     """Opens the page; at its end nothing may have been said on the console."""
     contexts = []
 
-    def opened(
-        width: int = 1280, height: int = 900, *, scheme: str = "light", at: str = address
-    ) -> Page:
+    def opened(width: int = 1280, height: int = 900, *, scheme: str = "light", at: str = address) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme=scheme,  # type: ignore[arg-type]
@@ -295,14 +294,18 @@ def test_signing_in_opens_the_page_in_a_browser_and_a_wrong_token_does_not(
         page.goto(guarded)
         page.get_by_label("Token").fill("a-token-of-somebody-else")
         page.get_by_role("button", name="Sign in").click()
-        expect(page.locator("section").get_by_role("alert")).to_have_text("This token does not open the page.")
+        expect(page.locator("section").get_by_role("alert")).to_have_text(
+            "This token does not open the page."
+        )
         page.get_by_label("Token").fill("a-token-that-may-write")
         page.get_by_role("button", name="Sign in").click()
         expect(page.locator("#list .line-card")).to_have_count(12, timeout=PATIENCE)
         context.close()
 
 
-def test_a_server_that_fails_or_is_gone_is_said_and_the_list_stays(open_page: Callable[..., Page], said: list[str]) -> None:
+def test_a_server_that_fails_or_is_gone_is_said_and_the_list_stays(
+    open_page: Callable[..., Page], said: list[str]
+) -> None:
     page = open_page()
     before = listed(page)
     page.route("**/page/list*", lambda route: route.fulfill(status=503, body='{"detail": "too busy"}'))

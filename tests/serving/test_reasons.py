@@ -85,9 +85,7 @@ def test_only_the_weightiest_reasons_are_given(client: TestClient) -> None:
         assert abs(line["taken"]["because"][0]["adds"]) >= abs(line["taken"]["because"][2]["adds"])
 
 
-def test_lists_of_clicks_take_lists_and_say_why(
-    serving: Callable[..., TestClient], clicks: Path
-) -> None:
+def test_lists_of_clicks_take_lists_and_say_why(serving: Callable[..., TestClient], clicks: Path) -> None:
     client = serving(places=[Place("main", clicks, 1.0)])
     recommender = Recommender.load(clicks)
     lines = client.post("/v1/recommend", json={"history": ["318", "296"], "k": 5}).json()["items"]
@@ -115,7 +113,7 @@ def by_body(client: TestClient, where: dict[str, Any]) -> set[str]:
 
 
 def by_query(client: TestClient, where: dict[str, Any]) -> set[str]:
-    asked = {"k": 1000, "where": json.dumps(where), "because": 0}
+    asked: dict[str, str | int] = {"k": 1000, "where": json.dumps(where), "because": 0}
     answer = client.get("/v1/users/ann/recommendations", params=asked)
     assert answer.status_code == 200, answer.text
     return {line["item"] for line in answer.json()["items"]}

@@ -53,7 +53,9 @@ def check(operation: Any, examples: int, seed: int) -> None:
         def answered(case: Any) -> None:
             case.call_and_validate(checks=checks())
 
-        with suppress(*([Unsatisfiable] if mode is GenerationMode.NEGATIVE else [])):  # nothing to give, or all is good
+        with suppress(
+            *([Unsatisfiable] if mode is GenerationMode.NEGATIVE else [])
+        ):  # nothing to give, or all is good
             answered()
 
 

@@ -77,7 +77,11 @@ def people_routes(service: Service) -> APIRouter:
         wish = Wish(liked=body.liked, reasons=-1)
         question, unknown = service.question(served.engine, body.history or {}, wish, asked=[body.item])
         (line,) = await service.lines(served, question)
-        total = None if line["rating"] is None or line["level"] is None else line["level"] + sum(one["adds"] for one in line["because"])
+        total = (
+            None
+            if line["rating"] is None or line["level"] is None
+            else line["level"] + sum(one["adds"] for one in line["because"])
+        )
         return answered(request, served, {**line, "prediction": total, "unknown": unknown})
 
     @routes.get(

@@ -1,4 +1,4 @@
-"""What a model folder knows of its items beside titles, as conditions ask for it: the titles table's columns."""
+"""What a model folder knows of its items beside titles, the titles table's columns, as conditions ask for it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -46,9 +46,7 @@ class ModelAttributes:
         numbers = self._numbers[name]
         if isinstance(condition, Mapping):
             if not condition or set(condition) - {"min", "max"}:
-                raise ConfigError(
-                    f'the condition on {name!r} is not understood; give {{"min": …, "max": …}}'
-                )
+                raise ConfigError(f'the condition on {name!r} is not understood; give {{"min": …, "max": …}}')
             low, high = condition.get("min", -np.inf), condition.get("max", np.inf)
             within: NDArray[np.bool_] = (numbers >= low) & (numbers <= high)  # NaN: unknown, and not within
             return within

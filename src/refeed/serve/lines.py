@@ -15,7 +15,19 @@ from refeed.ratings.store import Ratings
 from refeed.serve.passes import Fold
 from refeed.serve.taken import TakenSums
 
-__all__ = ["By", "Group", "Labels", "Line", "Lines", "Question", "Reason", "Taken", "alike", "best", "listed_items"]
+__all__ = [
+    "By",
+    "Group",
+    "Labels",
+    "Line",
+    "Lines",
+    "Question",
+    "Reason",
+    "Taken",
+    "alike",
+    "best",
+    "listed_items",
+]
 
 By = Literal["both", "rating", "interaction"]
 """What a list is ranked by: both parts of a model, or one of them (`inference/listing.py`)."""
@@ -304,9 +316,7 @@ class Lines:
         ).numpy()
         return probable
 
-    def _taken(
-        self, group: Group, sums: TakenSums, wanted: int, histories: Ratings
-    ) -> list[list[Taken]]:
+    def _taken(self, group: Group, sums: TakenSums, wanted: int, histories: Ratings) -> list[list[Taken]]:
         because = self._because(group, sums.parts, wanted, histories)
         scores, everybody = np.round(sums.scores, _DIGITS), np.round(sums.everybody, _DIGITS)
         return [

@@ -298,7 +298,10 @@ class _Page:
             wish = Wish(k=wanted.count + 1, by=wanted.by, reasons=5)
             question, _ = service.question(engine, somebody.history, wish, candidates=mask)
             lines = await service.lines(served, question)
-        except (DataError, UnknownIdError) as problem:  # of the filters: what the person rated is shown all the same
+        except (
+            DataError,
+            UnknownIdError,
+        ) as problem:  # of the filters: what the person rated is shown all the same
             error = str(problem)
         scale = self.scale(served)
         mine = list(reversed(ratings))

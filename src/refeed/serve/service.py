@@ -216,7 +216,7 @@ class Service:
         return mask, unknown
 
     def _fitting(self, engine: Engine, name: str, condition: Condition) -> NDArray[np.bool_]:
-        """Of which items a condition holds, by the model's folder; what the store knows of an item goes first.
+        """Of which items a condition holds, by the model's folder; what was put into the store goes first.
 
         Raises:
             DataError: neither knows such an attribute.

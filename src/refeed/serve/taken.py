@@ -31,7 +31,8 @@ class TakenSums:
     @property
     def scores(self) -> Float64[np.ndarray, "people lines"]:
         """The sums."""
-        return self.everybody + self.parts.sum(axis=2, dtype=np.float64)
+        total: Float64[np.ndarray, "people lines"] = self.everybody + self.parts.sum(axis=2, dtype=np.float64)
+        return total
 
 
 def is_quick(model: InteractionModel) -> bool:
