@@ -1,4 +1,4 @@
-"""Forgetting a person, byte by byte: in a server's log, its database and its model, in a process of its own."""
+"""Forgetting a person, byte by byte: in a server's log, its database and its model."""
 
 import json
 import os

@@ -125,7 +125,9 @@ def retrain(
     hold_back: Annotated[
         float, typer.Option(help="Share of the new ratings to compare both models by.")
     ] = 0.1,
-    tolerance: Annotated[float, typer.Option(help="By how much the new RMSE may be higher.")] = 0.0,
+    tolerance: Annotated[
+        float, typer.Option(help="By how much the new RMSE may be higher, or nDCG@10 lower.")
+    ] = 0.0,
     force: Annotated[bool, typer.Option("--force", help="Also with few new ratings.")] = False,
     anew: Annotated[
         bool, typer.Option("--anew", help="Do not start from what the old model has learned.")

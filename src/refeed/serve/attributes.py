@@ -1,4 +1,4 @@
-"""What a model folder knows of its items beside titles, the titles table's columns, as conditions ask for it."""
+"""What a model folder knows of its items: the further columns of the titles table, and conditions on them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -4,7 +4,7 @@
 2. the newest ratings are held back
 3. a model of the old one's settings is trained on the rest, from the old one's rows where it may (`warm.py`)
 4. both predict what was held back, from the same history
-5. the new one takes the old one's place, unless its error is higher
+5. the new one takes the old one's place, unless it is worse (`comparison.py`)
 """
 
 import ctypes
@@ -15,16 +15,17 @@ import sys
 import urllib.request
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool
 from numpy.typing import NDArray
 
-from refeed.errors import ConfigError, DataError, ModelError
-from refeed.evaluation.evaluate import compare, evaluate
+from refeed.errors import ConfigError, ModelError
 from refeed.progress import Reporter, silent
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Attributes, Ratings
+from refeed.serve.comparison import compared
 from refeed.serve.histories import without_users
 from refeed.serve.store import RatingsStore
 from refeed.serve.warm import settings_of, shorter, someone_left, warm_rows, whole_length
@@ -44,28 +45,30 @@ class Retrained:
     Args:
         new_ratings: live ratings since the last time.
         held_back: ratings that both models predicted.
-        old_rmse: of the old model on these; None: there was nothing to train on.
-        new_rmse: of the new one.
+        old: of the old model on these; None: there was nothing to train on.
+        new: of the new one.
         swapped: whether the new model took the old one's place.
         warm: whether the new one started from the old one's rows.
+        measure: what `old` and `new` are: RMSE, or for models of interactions nDCG@10.
     """
 
     new_ratings: int
     held_back: int
-    old_rmse: float | None
-    new_rmse: float | None
+    old: float | None
+    new: float | None
     swapped: bool
     warm: bool = False
+    measure: Literal["RMSE", "nDCG@10"] = "RMSE"
 
     def __str__(self) -> str:
         """The same for people."""
-        if self.old_rmse is None or self.new_rmse is None:
+        if self.old is None or self.new is None:
             return f"{self.new_ratings:,} new ratings since the last time: too few to compare by"
         verdict = "takes the old one's place" if self.swapped else "is worse and was put aside"
         return (
-            f"{self.new_ratings:,} new ratings; on the newest {self.held_back:,} the old model's RMSE is "
-            f"{self.old_rmse:.4f}, the new one's, trained {'from there' if self.warm else 'anew'}, "
-            f"{self.new_rmse:.4f}: it {verdict}"
+            f"{self.new_ratings:,} new ratings; on the newest {self.held_back:,} the old model's "
+            f"{self.measure} is {self.old:.4f}, the new one's, trained {'from there' if self.warm else 'anew'}, "
+            f"{self.new:.4f}: it {verdict}"
         )
 
 
@@ -89,7 +92,7 @@ def retrain(
         run: the folder of the model that is served.
         database: of the live ratings.
         hold_back: the share of the ratings that are new since the last time to compare both models by.
-        tolerance: by how much the new RMSE may be higher.
+        tolerance: by how much the new RMSE may be higher, or nDCG@10 lower.
         force: also with too few new ratings to compare by.
         anew: start with no row of the old one's, whatever kind it is of.
         reporter: hears about the training.
@@ -133,24 +136,19 @@ def _decide(
     """Compare both on what was held back of items that both know, and swap or not."""
     new = TrainedModel.load(beside)
     known = _over(train, old.items.ids)
-    try:
-        common = test.select(_known_pairs(test, known) & _known_pairs(test, train))
-        before = evaluate(old.model, known, common, scale=old.scale)
-        after = evaluate(new.model, train, common, scale=new.scale)
-        difference = compare(after, before).rmse_clipped.value
-    except DataError:  # nothing in common: only new items were rated
+    common = test.select(_known_pairs(test, known) & _known_pairs(test, train))
+    found = compared(old, new, (known, train), common) if len(common) else None
+    if found is None:  # nothing in common: only new items were rated
         exchange(beside, run)
         return Retrained(fresh, 0, float("nan"), float("nan"), swapped=True)
-    swapped = difference <= tolerance
+    swapped = found.worse_by <= tolerance
     if swapped:
         exchange(beside, run)
     else:
         worse = run.with_name(f"{run.name}.worse")
         shutil.rmtree(worse, ignore_errors=True)
         beside.rename(worse)
-    return Retrained(
-        fresh, after.ratings, before.rmse_clipped.value, after.rmse_clipped.value, swapped=swapped
-    )
+    return Retrained(fresh, found.held_back, found.old, found.new, swapped=swapped, measure=found.measure)
 
 
 def merged(old: Ratings, store: RatingsStore, since: int) -> tuple[Ratings, Bool[np.ndarray, " ratings"]]:
@@ -245,6 +243,7 @@ def _over(ratings: Ratings, items: Ids) -> Ratings:
             times=None if ratings.times is None else ratings.times[kept],
             user_ids=ratings.user_ids,
             item_ids=items,
+            kind=ratings.kind,
         ),
         titles=None,
     )
