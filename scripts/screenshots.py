@@ -1,6 +1,8 @@
-"""Pictures of the page, for the README: python scripts/screenshots.py http://127.0.0.1:8000 [docs/images].
+"""Pictures of the page, for the README: python scripts/screenshots.py http://127.0.0.1:8000 docs/images.
 
-For a server of `refeed serve --sample`; needs playwright, Pillow and a Chromium (scripts/chromium).
+With --states also of the page empty, with a fault, and of the other tabs. For a server of `refeed serve
+--sample`; needs playwright, Pillow and a Chromium (scripts/chromium). The page's font is Inter where it is
+installed (Debian: fonts-inter).
 """
 
 import io
@@ -16,7 +18,7 @@ RATED = {"alien": 8, "shawshank": 9, "the matrix": 7, "toy story": 3, "fargo": 8
 LARGEST = 200_000  # bytes of a picture
 
 
-def main(address: str, out: Path) -> None:
+def main(address: str, out: Path, *, states: bool) -> None:
     """Take all of them."""
     out.mkdir(parents=True, exist_ok=True)
     path = Path(__file__).with_name("chromium")
@@ -24,16 +26,19 @@ def main(address: str, out: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         desktop = opened(browser, address, 1180, 860, "light")
-        take(desktop, out / "empty.png")
+        if states:
+            take(desktop, out / "empty.png")
         rate(desktop)
         take(desktop, out / "desktop.png")
-        fail(desktop)
-        take(desktop, out / "error.png")
+        if states:
+            fail(desktop)
+            take(desktop, out / "error.png")
         desktop.goto(f"{address}/model")
         desktop.locator(".plot").first.wait_for()
         take(desktop, out / "model.png")
-        desktop.goto(f"{address}/api")
-        take(desktop, out / "api.png")
+        if states:
+            desktop.goto(f"{address}/api")
+            take(desktop, out / "api.png")
         dark = opened(browser, address, 1180, 860, "dark")
         rate(dark)
         take(dark, out / "dark.png")
@@ -41,8 +46,6 @@ def main(address: str, out: Path) -> None:
         rate(phone)
         phone.locator("#list-title").evaluate("title => title.scrollIntoView()")
         take(phone, out / "phone.png")
-        phone.evaluate("scrollTo(0, 0)")
-        take(phone, out / "phone-top.png")
         browser.close()
 
 
@@ -94,4 +97,4 @@ def take(page: Page, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2] if len(sys.argv) > 2 else "docs/images"))
+    main(sys.argv[1], Path(sys.argv[2]), states="--states" in sys.argv)

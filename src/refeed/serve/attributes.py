@@ -1,4 +1,4 @@
-"""What a model folder knows of its items: the further columns of the titles table, and conditions on them."""
+"""What a model folder knows of its items, the further columns of the titles table, and conditions on it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

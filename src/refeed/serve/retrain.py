@@ -67,8 +67,8 @@ class Retrained:
         verdict = "takes the old one's place" if self.swapped else "is worse and was put aside"
         return (
             f"{self.new_ratings:,} new ratings; on the newest {self.held_back:,} the old model's "
-            f"{self.measure} is {self.old:.4f}, the new one's, trained {'from there' if self.warm else 'anew'}, "
-            f"{self.new:.4f}: it {verdict}"
+            f"{self.measure} is {self.old:.4f}, the new one's {self.new:.4f} "
+            f"(trained {'from there' if self.warm else 'anew'}): it {verdict}"
         )
 
 
