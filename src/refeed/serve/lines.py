@@ -318,12 +318,12 @@ class Lines:
 
     def _taken(self, group: Group, sums: TakenSums, wanted: int, histories: Ratings) -> list[list[Taken]]:
         because = self._because(group, sums.parts, wanted, histories)
-        scores, everybody = np.round(sums.scores, _DIGITS), np.round(sums.everybody, _DIGITS)
+        scores, everybody = (np.round(of, _DIGITS).tolist() for of in (sums.scores, sums.everybody))
         return [
             [
                 Taken(
-                    score=float(scores[at, line]),
-                    everybody=float(everybody[at, line]),
+                    score=scores[at][line],
+                    everybody=everybody[at][line],
                     because=because[at][line] if because else [],
                 )
                 for line in range(len(items))
