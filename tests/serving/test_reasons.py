@@ -103,6 +103,46 @@ def test_lists_of_clicks_take_lists_and_say_why(serving: Callable[..., TestClien
     assert client.get("/page/report?name=main").status_code == 200
 
 
+# ------------------------------------------------------------------ what is recent
+
+
+@pytest.fixture(scope="module")
+def recent(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model for whose lists the latest ratings count more. Not to be changed."""
+    run = tmp_path_factory.mktemp("recent") / "recent"
+    settings = ["train.steps=3", "model.width=4", "interactions.kind=linear", "interactions.recency=16"]
+    config = load_recipe("default", [*settings, "interactions.recency_span=3"])
+    fit(Recommender.load(trained).histories, None, config, run)
+    return run
+
+
+def test_the_times_of_what_is_known_of_a_person_count(
+    serving: Callable[..., TestClient], recent: Path
+) -> None:
+    client = serving(places=[Place("main", recent, 1.0)])
+    recommender = Recommender.load(recent)
+    user = recommender.histories.user_ids[3]
+    lines = client.get(f"/v1/users/{user}/recommendations?k=20").json()["items"]
+    expected = recommender.recommend(user, 20)
+    assert [line["item"] for line in lines] == [line.item for line in expected]
+    assert [line["score"] for line in lines] == pytest.approx([line.score for line in expected], abs=1e-5)
+    taken = recommender.explain(user, lines[0]["item"]).taken
+    assert taken is not None
+    assert lines[0]["taken"]["score"] == pytest.approx(taken.score, abs=1e-5)
+
+    def scores(somebody: str, order: list[str]) -> dict[str, float]:
+        rows = [
+            {"user": somebody, "item": item, "rating": 4.0, "at": 1_000 + at} for at, item in enumerate(order)
+        ]
+        client.post(f"/v1/imports/{somebody}", json={"ratings": rows, "cursor": "1"})
+        listed = client.get(f"/v1/users/{somebody}/recommendations?k=300&by=interaction").json()["items"]
+        return {line["item"]: line["score"] for line in listed}
+
+    one, other = scores("ann", ["318", "296", "2571"]), scores("bob", ["2571", "296", "318"])
+    assert one.keys() == other.keys()
+    assert max(abs(one[item] - other[item]) for item in one) > 0.01
+
+
 # ------------------------------------------------------------------ filters by attributes
 
 

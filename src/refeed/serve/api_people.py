@@ -119,7 +119,9 @@ def people_routes(service: Service) -> APIRouter:
             return person, service.candidates(served.engine, filters, person.hidden)
 
         person, (mask, named) = await run_in_threadpool(ask_the_store)
-        question, unknown = service.question(served.engine, person.history, wish, candidates=mask)
+        question, unknown = service.question(
+            served.engine, person.history, wish, candidates=mask, times=person.times
+        )
         lines = await service.lines(served, question)
         return answered(request, served, {"items": lines, "unknown": [*unknown, *named]})
 

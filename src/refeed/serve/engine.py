@@ -164,15 +164,21 @@ class Engine:
 
     # ------------------------------------------------------------------ people
 
-    def trained_on(self, user: str) -> dict[str, float]:
-        """What a person rated in the training; nothing, if they weren't in it."""
+    def trained_on(self, user: str) -> dict[str, tuple[float, int]]:
+        """What a person rated in the training, and when, 0 if unknown; nothing, if they weren't in it."""
         histories = self.trained.histories
         position = None if histories is None else histories.user_ids.position(user)
         if histories is None or position is None:
             return {}
         _, items, values = histories.rows(np.array([position]))
-        ids = self.trained.items.ids
-        return {ids[at]: float(value) for at, value in zip(items.tolist(), values, strict=True)}
+        start, ids = int(histories.indptr[position]), self.trained.items.ids
+        times = [0] * len(items)
+        if histories.times is not None:
+            times = np.asarray(histories.times[start : start + len(items)]).tolist()
+        return {
+            ids[at]: (float(value), when)
+            for at, value, when in zip(items.tolist(), values, times, strict=True)
+        }
 
     def history(self, given: Mapping[str, float]) -> tuple[NDArray[np.int64], NDArray[np.float32], list[str]]:
         """Positions and values of ratings by id or title, and what the model doesn't know.
@@ -276,13 +282,23 @@ class Engine:
         indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         items = np.concatenate([question.items for question in questions])
         values = np.concatenate([question.values for question in questions])
+        times = None
+        if any(question.times is not None for question in questions):  # 0: nothing is later than another
+            times = np.concatenate(
+                [
+                    np.zeros(len(question.items), dtype=np.int64)
+                    if question.times is None
+                    else question.times
+                    for question in questions
+                ]
+            )
         # Ascending within a person, as everywhere: the sums of one person don't depend on the order given.
         order = np.lexsort((items, np.repeat(np.arange(len(questions)), counts)))
         return Ratings(
             indptr=indptr,
             items=items[order].astype(np.int32),
             values=values[order].astype(np.float32),
-            times=None,
+            times=None if times is None else times[order],
             user_ids=_Numbers(str(at) for at in range(len(questions))),
             item_ids=self.trained.items.ids,
         )

@@ -53,6 +53,7 @@ class Question:
         asked: positions of items whose predictions are wanted, in this order.
         liked: the rating from which on a thing is liked; None: the model's own.
         reasons: how many ratings of the person to give as reasons of each line; −1: all.
+        times: of the ratings, in Unix seconds; None: unknown.
     """
 
     items: Int64[np.ndarray, " rated"]
@@ -65,6 +66,7 @@ class Question:
     asked: Int64[np.ndarray, " asked"] | None = None
     liked: float | None = None
     reasons: int = 3
+    times: Int64[np.ndarray, " rated"] | None = None
 
 
 class Reason(TypedDict):

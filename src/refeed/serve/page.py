@@ -296,7 +296,9 @@ class _Page:
             mask, _ = await run_in_threadpool(service.candidates, engine, filters, somebody.hidden)
             mask = _filtered(served, mask, wanted)
             wish = Wish(k=wanted.count + 1, by=wanted.by, reasons=5)
-            question, _ = service.question(engine, somebody.history, wish, candidates=mask)
+            question, _ = service.question(
+                engine, somebody.history, wish, candidates=mask, times=somebody.times
+            )
             lines = await service.lines(served, question)
         except (
             DataError,

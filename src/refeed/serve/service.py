@@ -103,10 +103,12 @@ class Person:
 
     Args:
         history: their ratings, of the training and since.
+        times: when they gave them, in Unix seconds; 0: unknown.
         hidden: what is not to be listed: dismissed, or shown of late.
     """
 
     history: Mapping[str, float]
+    times: Mapping[str, int]
     hidden: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -165,10 +167,15 @@ class Service:
         *,
         candidates: NDArray[np.bool_] | None = None,
         asked: Sequence[str] | None = None,
+        times: Mapping[str, int] | None = None,
     ) -> tuple[Question, list[str]]:
         """A question about somebody, and the items in it that the model doesn't know."""
         history, _ = self.rated(engine, given)
         items, values, unknown = engine.history(history)
+        when = None
+        if times is not None and any(times.values()):
+            missing = frozenset(unknown)
+            when = np.array([times[name] for name in history if name not in missing], dtype=np.int64)
         positions = None
         if asked is not None:
             all_of_them = engine.catalogue.known_positions(asked)
@@ -186,6 +193,7 @@ class Service:
             asked=positions,
             liked=wish.liked,
             reasons=wish.reasons,
+            times=when,
         )
         return question, list(dict.fromkeys(unknown))
 
@@ -254,16 +262,18 @@ class Service:
 
     def person(self, engine: Engine, user: str, shown_since: int | None = None) -> Person:
         """Somebody by id: what they rated in training and since, the latest of each item."""
-        history: dict[str, float] = engine.trained_on(user)
-        for item, rating in self.store.changes(user).items():
+        known = engine.trained_on(user)
+        for item, (rating, at) in self.store.changes(user).items():
             if rating is None:
-                history.pop(item, None)
+                known.pop(item, None)
             else:
-                history[item] = min(max(rating, engine.scale[0]), engine.scale[1])
+                known[item] = (min(max(rating, engine.scale[0]), engine.scale[1]), at)
+        history = {item: rating for item, (rating, _) in known.items()}
+        times = {item: at for item, (_, at) in known.items()}
         hidden = self.store.dismissed(user)
         if shown_since is not None:
             hidden |= self.store.shown_since(user, shown_since)
-        return Person(history, frozenset(hidden))
+        return Person(history, times, frozenset(hidden))
 
     def rate(self, engine: Engine, user: str, given: Mapping[str, float]) -> list[str]:
         """Take ratings by a person, by ids or titles; titles become ids.
