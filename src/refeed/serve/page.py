@@ -25,12 +25,13 @@ from starlette.staticfiles import StaticFiles
 from refeed.errors import DataError, UnknownIdError
 from refeed.serve.lines import By, Line
 from refeed.serve.lineup import Served
+from refeed.serve.problems import TITLES
 from refeed.serve.report import ModelReport, report_of
 from refeed.serve.service import Filters, Person, Service, Wish
 from refeed.serve.titles import pretty, year_of
 from refeed.serve.view import Scale, coded, described_operations, shown_line
 
-__all__ = ["page_routes"]
+__all__ = ["page_routes", "shown_fault"]
 
 _HERE = Path(__file__).parent
 _PERSON, _SESSION = "refeed_person", "refeed_session"
@@ -207,6 +208,25 @@ def page_routes(service: Service, openapi: Callable[[], Mapping[str, Any]]) -> A
 
     routes.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     return routes
+
+
+def shown_fault(request: Request, status: int, detail: str) -> Response | None:
+    """A page about what went wrong, for browsers that open an address; None for programs."""
+    wants_page = "text/html" in request.headers.get("accept", "") and request.method in {"GET", "HEAD"}
+    if not wants_page or request.url.path.startswith("/v1/") or "hx-request" in request.headers:
+        return None
+    text = (
+        _templates()
+        .get_template("fault.html")
+        .render(
+            theme=_theme(request),
+            tab="",
+            title=TITLES.get(status, "An error"),
+            detail=detail,
+            request_id=request.state.request_id,
+        )
+    )
+    return HTMLResponse(text, status)
 
 
 class _Page:
