@@ -100,9 +100,9 @@ def test_fewer_updates_are_enough(trained: Path, tmp_path: Path) -> None:
     held, late = np.zeros(len(histories), dtype=bool), np.zeros(len(histories), dtype=bool)
     held[order[: len(order) // 10]], late[order[: len(order) // 5]] = True, True
     early, train, test = (histories.select(mask) for mask in (~late, ~held, held))
-    whole = resolved(early, "train.steps=150").model_copy(update={"interactions": None})
+    whole = resolved(early, "train.steps=90").model_copy(update={"interactions": None})
     old = fit(early, None, whole, tmp_path / "old")
-    short = whole.model_copy(update={"train": whole.train.model_copy(update={"steps": 50, "warmup": 5})})
+    short = whole.model_copy(update={"train": whole.train.model_copy(update={"steps": 30, "warmup": 5})})
     warm = fit(train, None, short, warm=warm_rows(tmp_path / "old", old))
     cold = fit(train, None, short)
     long = fit(train, None, whole)
