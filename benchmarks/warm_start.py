@@ -1,7 +1,7 @@
 """Retraining from an old model's rows against retraining from nothing, on the films that come with refeed.
 
-A random tenth of the ratings is held out, and another tenth comes after the old model's training. Both trainings
-see all but what is held out. python benchmarks/warm_start.py [STEPS]
+A random tenth of the ratings is held out, and another tenth comes after the old model's training; the other
+trainings see all but what is held out. python benchmarks/warm_start.py [STEPS]
 """
 
 import sys
