@@ -24,7 +24,7 @@ settings.load_profile("refeed")
 def checked(of: Any = None, *, typechecker: Callable[[Any], Any]) -> Any:
     """Check the types of a function's arguments and result; the shapes of tensors only where it names any.
 
-    Jaxtyping's own decorator binds the arguments of every call of every function to its signature, which costs
+    Jaxtyping's own decorator binds the arguments of every call of every function to its signature. That costs
     20 µs: as much as all else that a small function does. Where no shape is named there is nothing to bind.
     """
     if of is None:

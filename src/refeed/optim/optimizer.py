@@ -1,6 +1,8 @@
 """The optimizers."""
 
-from collections.abc import Collection, Iterable
+import inspect
+from collections.abc import Callable, Collection, Iterable
+from functools import cache
 from typing import Any
 
 import torch
@@ -70,12 +72,23 @@ def make_optimizer(
 
 def _dense(parameters: Iterable[dict[str, Any]], config: TrainConfig) -> torch.optim.Optimizer:
     if config.optimizer == "sgd":
-        return torch.optim.SGD(
+        return _uncompiled(torch.optim.SGD)(
             parameters, config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
         )
-    if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
-    return torch.optim.AdamW(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
+    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+    return _uncompiled(kind)(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
+
+
+@cache
+def _uncompiled(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+    """The same optimizer without what `torch.compile` needs around its methods.
+
+    PyTorch's decorators import the compiler when a method is first called, which takes two seconds, more than
+    many a training. Nothing here is compiled.
+    """
+    names = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+    bare = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    return type(kind.__name__, (kind,), {**bare, "step": torch.no_grad()(inspect.unwrap(kind.step))})
 
 
 def flush(optimizer: torch.optim.Optimizer) -> None:
