@@ -12,7 +12,7 @@ from refeed.config import TrainConfig
 from refeed.optim.lazy_updates import AdamW, Momentum, Rule
 from refeed.optim.row_sparse import RowSparse
 
-__all__ = ["flush", "make_optimizer", "set_learning_rate", "takes_sparse_path"]
+__all__ = ["flush", "make_optimizer", "set_learning_rate", "takes_sparse_path", "uncompiled"]
 
 # A sparse update costs more for a row than a dense one (benchmarks/step.py, catalogue.py): with the compiled
 # kernels about three times as much, else more.
@@ -72,19 +72,22 @@ def make_optimizer(
 
 def _dense(parameters: Iterable[dict[str, Any]], config: TrainConfig) -> torch.optim.Optimizer:
     if config.optimizer == "sgd":
-        return _uncompiled(torch.optim.SGD)(
+        return uncompiled(torch.optim.SGD)(
             parameters, config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
         )
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
-    return _uncompiled(kind)(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
+    return uncompiled(kind)(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
 
 
 @cache
-def _uncompiled(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+def uncompiled(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
     """The same optimizer without what `torch.compile` needs around its methods.
 
     PyTorch's decorators import the compiler when a method is first called, which takes two seconds, more than
     many a training. Nothing here is compiled.
+
+    Args:
+        kind: one of PyTorch's optimizers, all of whose updates are made without gradients.
     """
     names = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
     bare = {name: inspect.unwrap(getattr(kind, name)) for name in names}
