@@ -31,7 +31,7 @@ def checked(of: Any = None, *, typechecker: Callable[[Any], Any]) -> Any:
         return partial(checked, typechecker=typechecker)
     if inspect.isclass(of):
         if dataclasses.is_dataclass(of):
-            of.__init__ = checked(of.__init__, typechecker=typechecker)  # type: ignore[misc]
+            of.__init__ = checked(of.__init__, typechecker=typechecker)  # type: ignore[method-assign]
         return of
     try:
         shapes = "jaxtyping." in repr(get_type_hints(of))
@@ -41,7 +41,7 @@ def checked(of: Any = None, *, typechecker: Callable[[Any], Any]) -> Any:
 
 
 # What `--jaxtyping-packages` (pyproject.toml) writes above each function of refeed looks this name up.
-with_shapes, jaxtyping.jaxtyped = jaxtyping.jaxtyped, checked
+with_shapes, jaxtyping.jaxtyped = jaxtyping.jaxtyped, checked  # type: ignore[assignment]
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -33,11 +34,12 @@ def test_l2_is_divided_by_the_ratings_and_spares_the_biases() -> None:
 @pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW])
 def test_an_uncompiled_optimizer_makes_pytorchs_own_updates(kind: type[torch.optim.Optimizer]) -> None:
     weights = [nn.Parameter(torch.linspace(-1, 1, 7)) for _ in range(2)]
-    for weight, optimizer in zip(weights, (kind, uncompiled(kind)), strict=True):
-        made = optimizer([{"params": [weight]}], lr=0.1)  # type: ignore[call-arg]
+    makers: list[Callable[..., torch.optim.Optimizer]] = [kind, uncompiled(kind)]
+    for weight, make in zip(weights, makers, strict=True):
+        made = make([{"params": [weight]}], lr=0.1)
         for update in range(5):
             made.zero_grad()
-            (weight - update).square().sum().backward()
+            (weight - update).square().sum().backward()  # type: ignore[no-untyped-call]
             made.step()
     assert torch.equal(*weights)
 

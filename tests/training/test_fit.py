@@ -17,7 +17,7 @@ from refeed.config import AutoencoderConfig, BiasConfig, Config, TrainConfig
 from refeed.config.baselines import TimeSvdppConfig
 from refeed.errors import ConfigError, DataError, ModelError, TrainingDivergedError
 from refeed.optim.optimizer import takes_sparse_path
-from refeed.progress import Reporter, report_progress
+from refeed.progress import report_progress, silent
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.trained_model import TrainedModel
@@ -90,7 +90,7 @@ def assert_same_run(one: Path, other: Path) -> None:
         assert (one / name).read_bytes() == (other / name).read_bytes()
 
 
-class Interrupted(Reporter):
+class Interrupted(type(silent)):  # type: ignore[misc]
     """What somebody hears who presses Ctrl-C after so many batches."""
 
     def __init__(self, batches: int) -> None:

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Collection, Iterable
-from functools import cache
 from typing import Any
 
 import torch
@@ -79,7 +78,6 @@ def _dense(parameters: Iterable[dict[str, Any]], config: TrainConfig) -> torch.o
     return uncompiled(kind)(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
 
 
-@cache
 def uncompiled(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
     """The same optimizer without what `torch.compile` needs around its methods.
 
