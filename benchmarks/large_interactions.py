@@ -14,6 +14,7 @@ import os
 import resource
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from refeed.config.interactions import LinearConfig, LocalConfig
 from refeed.models.interactions.choose import fit_interactions
 from refeed.ratings.simulate import simulate_ratings
 
-GIVEN = {
+GIVEN: dict[str, Any] = {
     "ridge": 100.0,
     "ridge_power": 0.5,
     "user_power": 0.5,
