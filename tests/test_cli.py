@@ -502,7 +502,7 @@ def test_ctrl_c_ends_a_training_with_130_and_all_saved(tmp_path: Path) -> None:
             assert endless.poll() is None
             time.sleep(0.05)
         endless.send_signal(signal.SIGINT)
-        _, err = endless.communicate()
+        _, err = endless.communicate(timeout=600)
     finally:
         endless.kill()
     assert endless.returncode == 130

@@ -83,10 +83,30 @@ def blocks(page: Path) -> Iterator[Block]:
         yield Block(found[1], found[2], text.count("\n", 0, found.start()) + 1)
 
 
-def run(block: Block, folder: Path, page: str) -> str:
-    words = {"sh": ["bash", "-eu", "-c", block.text], "python": [sys.executable, "-c", block.text]}
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with `refeed` and `warm-python`, which copy a process that has imported refeed (warm.py)."""
+    folder = tmp_path_factory.mktemp("bin")
+    warm = [sys.executable, str(ROOT / "tests/warm.py"), str(folder / "socket")]
+    asks = f'exec "{warm[0]}" -IS "{warm[1]}" "{warm[2]}" "$@"'
+    # A server is ended by a signal, which has to reach a process of its own.
+    serves = f'[ "$1" != serve ] || exec "{sys.executable}" -m refeed "$@"'
+    for name, lines in {"refeed": [serves, asks], "warm-python": [asks]}.items():
+        (folder / name).write_text("\n".join(["#!/bin/sh", *lines]), encoding="utf-8")
+        (folder / name).chmod(0o755)
+    with subprocess.Popen(warm, stdout=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"ready\n"
+        yield folder
+        server.kill()
+
+
+def run(block: Block, folder: Path, page: str, commands: Path) -> str:
+    # What is loaded is what such a block is about.
+    python = sys.executable if "sys.modules" in block.text else str(commands / "warm-python")
+    words = {"sh": ["bash", "-eu", "-c", block.text], "python": [python, "-c", block.text]}
     # As after `source .venv/bin/activate`; one thread, as the tests run side by side.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         words[block.language],
         cwd=folder,
@@ -104,19 +124,19 @@ def runnable(page: Path) -> list[Block]:
 
 
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tables(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which the README's first block has written its tables."""
     folder = tmp_path_factory.mktemp("tables")
-    run(runnable(ROOT / "README.md")[0], folder, "README.md")
+    run(runnable(ROOT / "README.md")[0], folder, "README.md", commands)
     return folder
 
 
 @pytest.mark.parametrize("name", [name for name in PAGE_NAMES if runnable(ROOT / name)])
-def test_every_block_of_a_page_runs_in_order(name: str, tables: Path, tmp_path: Path) -> None:
+def test_every_block_of_a_page_runs_in_order(name: str, tables: Path, commands: Path, tmp_path: Path) -> None:
     for table in ("ratings.csv", "titles.csv"):
         (tmp_path / table).write_bytes((tables / table).read_bytes())
     for block in runnable(ROOT / name):
-        run(block, tmp_path, name)
+        run(block, tmp_path, name, commands)
     if name == "README.md":
         assert len((tmp_path / "predictions.csv").read_text(encoding="utf-8").splitlines()) == 3
         assert TrainedModel.load(tmp_path / "run").config.model.kind == load_recipe("default").model.kind

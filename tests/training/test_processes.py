@@ -142,7 +142,7 @@ def test_a_rank_that_hangs_ends_the_training_with_a_message_in_the_time_that_is_
             assert ranks[0].poll() is None
             time.sleep(0.01)
         ranks[1].send_signal(signal.SIGSTOP)
-        _, said = ranks[0].communicate()
+        _, said = ranks[0].communicate(timeout=600)
     finally:
         for rank in ranks:
             rank.kill()
