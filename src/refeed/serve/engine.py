@@ -11,20 +11,19 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from refeed.errors import DataError, ModelError
 from refeed.inference.catalogue import Catalogue
-from refeed.inference.ranking import SHRINK, cosines, shrunk, supported_scores
-from refeed.models.liked import Liking, liked_threshold, probability_liked
-from refeed.models.list_score import list_scores
+from refeed.inference.ranking import SHRINK, cosines, shrunk
+from refeed.models.liked import Liking, liked_threshold
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.serve.attributes import ModelAttributes
-from refeed.serve.lines import By, Group, Labels, Line, Lines, Question, alike, best, listed_items
+from refeed.serve.lines import By, Group, Labels, Line, Lines, Question, alike
 from refeed.serve.passes import Fold, Pass, make_pass
+from refeed.serve.ranking import Ranker, best
 from refeed.serve.taken import TakenSums, is_quick, taken_sums
 from refeed.trained_model import TrainedModel
 
@@ -74,6 +73,7 @@ class Engine:
             quantiles=self._pass.quantiles,
             liking=self._liking,
         )
+        self._ranker = Ranker(trained.lists, trained.items.counts, self._liking, self.by)
         self.warm_up()
 
     @classmethod
@@ -229,14 +229,18 @@ class Engine:
         """Answer questions about people, all by one forward pass."""
         histories = self.histories(questions)
         fold = self.fold(histories)
-        ranked = self._ranked(questions, histories, fold)
-        listed = [listed_items(question, ranked[row]) for row, question in enumerate(questions)]
+        listed = self._ranker(questions, histories, fold)
         answers: list[list[Line]] = [[] for _ in questions]
         why_taken = [self._asks_why_taken(question) for question in questions]
-        for rows in alike([len(items) for items in listed], why_taken):
-            group = Group(np.array(rows), [questions[row] for row in rows], [listed[row] for row in rows])
+        for rows in alike([len(one.items) for one in listed], why_taken):
+            group = Group(
+                np.array(rows),
+                [questions[row] for row in rows],
+                [listed[row].items for row in rows],
+                [listed[row].scores for row in rows],
+            )
             sums = self._sums(group, histories) if why_taken[rows[0]] else None
-            for row, lines in zip(rows, self._lines.of(group, fold, ranked, histories, sums), strict=True):
+            for row, lines in zip(rows, self._lines.of(group, fold, histories, sums), strict=True):
                 answers[row] = lines
         return [Answer(self.model, lines) for lines in answers]
 
@@ -302,46 +306,6 @@ class Engine:
             user_ids=_Numbers(str(at) for at in range(len(questions))),
             item_ids=self.trained.items.ids,
         )
-
-    def _ranked(
-        self, questions: Sequence[Question], histories: Ratings, fold: Fold
-    ) -> list[NDArray[np.float32]]:
-        """What the items are ranked by, for each question."""
-        ranked: list[NDArray[np.float32]] = list(fold.predictions)
-        alike: dict[tuple[By, float | None], list[int]] = {}
-        for row, question in enumerate(questions):
-            if question.asked is None:
-                alike.setdefault((question.by or self.by, question.liked), []).append(row)
-        for (by, liked), some in alike.items():
-            rows = np.array(some)
-            for row, scores in zip(some, self._scores(by, liked, histories, rows, fold), strict=True):
-                ranked[row] = scores
-        return ranked
-
-    def _scores(
-        self,
-        by: By,
-        liked: float | None,
-        histories: Ratings,
-        rows: Int64[np.ndarray, " people"],
-        fold: Fold,
-    ) -> NDArray[np.float32]:
-        """As `inference.listing` ranks, from the pass that is there already."""
-        predictions, lists = fold.predictions[rows], self.trained.lists
-        if by == "rating" or lists is None:
-            supported: NDArray[np.float32] = supported_scores(predictions, self.trained.items.counts, SHRINK)
-            return supported
-        (taken,) = lists.interactions.score_blocks(histories, rows, len(rows))
-        liking = self._liking(liked)
-        if by == "interaction" or liking is None:
-            found: NDArray[np.float32] = taken.numpy()
-            return found
-        spread = fold.spread_all(rows)
-        probable = probability_liked(
-            liking, torch.from_numpy(predictions), None if spread is None else torch.from_numpy(spread)
-        )
-        scores: NDArray[np.float32] = list_scores(taken, probable, lists.weights).numpy()
-        return scores
 
 
 class _Numbers(Ids):

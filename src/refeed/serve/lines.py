@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import torch
@@ -25,8 +25,6 @@ __all__ = [
     "Reason",
     "Taken",
     "alike",
-    "best",
-    "listed_items",
 ]
 
 By = Literal["both", "rating", "interaction"]
@@ -153,23 +151,33 @@ class Group:
         rows: their rows in the batch.
         questions: what they ask.
         listed: positions of the items of their lists.
+        scores: what these are ranked by.
     """
 
     rows: Int64[np.ndarray, " people"]
     questions: Sequence[Question]
     listed: Sequence[Int64[np.ndarray, " _"]]
+    scores: Sequence[Float32[np.ndarray, " _"]]
 
     def table(self) -> Int64[np.ndarray, "people lines"]:
         """The lists side by side, filled up with the first item."""
-        table: NDArray[np.int64] = np.zeros((len(self.listed), max(map(len, self.listed))), dtype=np.int64)
-        for at, items in enumerate(self.listed):
-            table[at, : len(items)] = items
-        return table
+        return _side_by_side(self.listed, np.int64)
+
+    def score_table(self) -> Float64[np.ndarray, "people lines"]:
+        """Their scores, filled up with 0."""
+        return _side_by_side(self.scores, np.float64)
 
     def reasons(self) -> int:
         """The most reasons that one of them wants; −1: all."""
         wanted = [question.reasons for question in self.questions]
         return -1 if min(wanted) < 0 else max(wanted)
+
+
+def _side_by_side(rows: Sequence[NDArray[Any]], kind: type[Any]) -> NDArray[Any]:
+    table = np.zeros((len(rows), max(map(len, rows))), dtype=kind)
+    for at, row in enumerate(rows):
+        table[at, : len(row)] = row
+    return table
 
 
 def alike(lengths: Sequence[int], kinds: Sequence[bool]) -> list[list[int]]:
@@ -179,31 +187,6 @@ def alike(lengths: Sequence[int], kinds: Sequence[bool]) -> list[list[int]]:
         if length:
             groups.setdefault((length.bit_length(), kind), []).append(row)
     return list(groups.values())
-
-
-def listed_items(question: Question, ranked: Float32[np.ndarray, " items"]) -> NDArray[np.int64]:
-    """Positions of what a question's answer lists."""
-    if question.asked is not None:
-        return question.asked
-    hidden = ranked.copy()
-    if question.candidates is not None:
-        hidden[~question.candidates] = -np.inf
-    if not question.include_seen:
-        hidden[question.items] = -np.inf
-    return best(hidden, question.offset + question.k)[question.offset :]
-
-
-def best(ranked: NDArray[np.floating], k: int) -> NDArray[np.int64]:
-    """Positions of the k best that are no −∞, best first, ties by position."""
-    k = min(k, len(ranked))
-    if k < len(ranked):
-        # All that are at least as good as the k-th, so that of equals the first ones are taken.
-        some = np.flatnonzero(ranked >= np.partition(ranked, len(ranked) - k)[len(ranked) - k])
-    else:
-        some = np.arange(len(ranked))
-    some = some[ranked[some] > -np.inf]
-    found: NDArray[np.int64] = some[np.argsort(-ranked[some], kind="stable")][:k]
-    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +211,6 @@ class Lines:
         self,
         group: Group,
         fold: Fold,
-        ranked: Sequence[Float32[np.ndarray, " items"]],
         histories: Ratings,
         sums: TakenSums | None = None,
     ) -> list[list[Line]]:
@@ -237,18 +219,15 @@ class Lines:
         Args:
             group: who, and what is listed.
             fold: of the batch.
-            ranked: what the lists of the batch are ranked by, a row each.
             histories: of the batch.
             sums: why they may take up what is listed; None: nobody asks.
         """
         table, wanted = group.table(), group.reasons()
         details = fold.details(group.rows, table, parts=wanted != 0 and self.rated)
-        predicted = fold.predictions[group.rows[:, None], table].astype(np.float64)
+        predicted = details.predictions.astype(np.float64)
         columns = {
             **({"rating": np.clip(predicted, *self.scale)} if self.rated else {}),
-            "score": np.stack(
-                [ranked[row][items] for row, items in zip(group.rows, table, strict=True)]
-            ).astype(np.float64),
+            "score": group.score_table(),
             **self._ends(predicted, details.spread, group.questions),
             **({} if details.levels is None else {"level": details.levels}),
         }

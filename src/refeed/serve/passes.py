@@ -6,11 +6,12 @@ For ridge autoencoders the codes are solved for once, and predictions, spreads a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float, Float32, Float64, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import embedding
@@ -32,11 +33,13 @@ class Details:
     """More about some predictions of some people, a row each.
 
     Args:
+        predictions: not clipped.
         spread: `Uncertain.predictive_std`; None if the model doesn't know how sure it is.
         levels: what would be predicted of somebody unknown; None if predictions are no sums, or nobody asked.
         parts: what each rating of the person adds to each prediction, 0 beyond their last; likewise.
     """
 
+    predictions: Float32[np.ndarray, "people lines"]
     spread: Float64[np.ndarray, "people lines"] | None
     levels: Float64[np.ndarray, "people lines"] | None
     parts: Float32[np.ndarray, "people lines longest"] | None
@@ -44,16 +47,11 @@ class Details:
 
 @runtime_checkable
 class Fold(Protocol):
-    """What a pass found of a batch of people.
+    """What a pass found of a batch of people."""
 
-    Attributes:
-        predictions: of all items, not clipped.
-    """
-
-    predictions: Float32[np.ndarray, "people items"]
-
-    def spread_all(self, rows: Int64[np.ndarray, " people"]) -> Float32[np.ndarray, "people items"] | None:
-        """`Uncertain.predictive_std_all`; None if the model doesn't know how sure it is."""
+    @property
+    def predictions(self) -> Float32[np.ndarray, "people items"]:
+        """Of all items, not clipped; made when first asked for."""
         ...
 
     def details(
@@ -108,12 +106,6 @@ class _ModelFold:
         self._model, self._histories = model, histories
         self.predictions = model.predict_all(histories, np.arange(histories.n_users))
 
-    def spread_all(self, rows: Int64[np.ndarray, " people"]) -> Float32[np.ndarray, "people items"] | None:
-        model = self._model
-        if not isinstance(model, Uncertain) or not bool(model.quantiles.any()):
-            return None
-        return model.predictive_std_all(self._histories, rows)
-
     @torch.inference_mode()
     def details(
         self, rows: Int64[np.ndarray, " people"], items: Int64[np.ndarray, "people lines"], *, parts: bool
@@ -122,15 +114,16 @@ class _ModelFold:
         if isinstance(model, Uncertain) and bool(model.quantiles.any()):
             flat = model.predictive_std(self._histories, np.repeat(rows, items.shape[1]), items.reshape(-1))
             spread = flat.reshape(items.shape)
+        predictions = self.predictions[rows[:, None], items]
         if not (parts and isinstance(model, Explaining)):
-            return Details(spread, None, None)
+            return Details(predictions, spread, None, None)
         longest = int(self._histories.user_counts[rows].max(initial=0))
         levels, added = np.empty(items.shape), np.zeros((*items.shape, longest), dtype=np.float32)
         for at, row in enumerate(rows.tolist()):
             for number, item in enumerate(items[at].tolist()):
                 levels[at, number], adds = model.explain(self._histories, row, item)
                 added[at, number, : len(adds)] = adds
-        return Details(spread, levels, added)
+        return Details(predictions, spread, levels, added)
 
 
 class _ModelPass:
@@ -191,15 +184,23 @@ class _Codes:
 
     def details(
         self, rows: Int64[Tensor, " people"], items: Int64[Tensor, "people lines"], *, parts: bool
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The spreads, the levels, and the parts (see `Details`)."""
-        ridge, vectors = self.ridge, self.ridge.decoder[items]
-        asked = vectors @ self.covariance[rows]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """The predictions, the spreads, the levels, and the parts (see `Details`)."""
+        ridge, vectors = self.ridge, embedding(items, self.ridge.decoder)
+        levels, asked = ridge.level[items], vectors @ self.covariance[rows]
+        own = (vectors @ self.mean[rows, :, None])[..., 0]
+        predictions = torch.add(levels, own, alpha=ridge.deviation)
         spread = ((asked * vectors).sum(dim=2).double() + 1).sqrt()
         if not parts:
-            return spread, ridge.level[items], None
+            return predictions, spread, levels, None
         told = pad_sequence([self._told[row] for row in rows.tolist()], batch_first=True)
-        return spread, ridge.level[items], (asked @ told.transpose(1, 2)) * ridge.deviation
+        return predictions, spread, levels, (asked @ told.transpose(1, 2)) * ridge.deviation
+
+    @torch.inference_mode()
+    def predictions(self) -> Float[Tensor, "people items"]:
+        """Of all items."""
+        ridge = self.ridge
+        return torch.addmm(ridge.level, self.mean, ridge.transposed, alpha=ridge.deviation)
 
 
 class _RidgeFold:
@@ -207,35 +208,25 @@ class _RidgeFold:
 
     def __init__(self, ridges: list[_Ridge], histories: Ratings) -> None:
         self._codes = [_Codes(ridge, histories) for ridge in ridges]
-        each = [
-            torch.addmm(ridge.level, codes.mean, ridge.transposed, alpha=ridge.deviation)
-            for ridge, codes in zip(ridges, self._codes, strict=True)
-        ]
-        self.predictions = _mean(each).float().numpy()
+        self._sure = bool(ridges[0].model.quantiles.any())
 
-    @torch.inference_mode()
-    def spread_all(self, rows: Int64[np.ndarray, " people"]) -> Float32[np.ndarray, "people items"] | None:
-        if not bool(self._codes[0].ridge.model.quantiles.any()):
-            return None
-        at = torch.from_numpy(rows)
-        each = []
-        for codes in self._codes:
-            roots = torch.linalg.cholesky(codes.covariance[at].double()).to(codes.mean)
-            # ‖Lᵀx‖² of all items: a person at a time, as people × items × width would not fit.
-            leverages = [(codes.ridge.decoder @ root).square_().sum(dim=1) for root in roots]
-            each.append(torch.stack(leverages).add_(1).sqrt_())
-        return _mean(each).numpy()
+    @cached_property
+    def predictions(self) -> Float32[np.ndarray, "people items"]:
+        """Of all items."""
+        found: NDArray[np.float32] = _mean([codes.predictions() for codes in self._codes]).float().numpy()
+        return found
 
     @torch.inference_mode()
     def details(
         self, rows: Int64[np.ndarray, " people"], items: Int64[np.ndarray, "people lines"], *, parts: bool
     ) -> Details:
         at, of = torch.from_numpy(rows), torch.from_numpy(items)
-        spread, levels, added = zip(
+        predictions, spread, levels, added = zip(
             *(codes.details(at, of, parts=parts) for codes in self._codes), strict=True
         )
         return Details(
-            spread=_mean(spread).numpy(),
+            predictions=_mean(predictions).float().numpy(),
+            spread=_mean(spread).numpy() if self._sure else None,
             levels=_mean(levels).double().numpy() if parts else None,
             parts=_mean(added).float().numpy() if parts else None,
         )

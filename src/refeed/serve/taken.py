@@ -65,10 +65,12 @@ def taken_sums(
         return TakenSums(everybody, parts)
     batch = model.inputs.batch(histories, rows, model.popularity.device)
     everybody[:] = model.popularity.double().cpu().numpy()[items]
-    bounds = batch.indptr.tolist()
-    for at in range(len(rows)):
-        rated, values = (of[bounds[at] : bounds[at + 1]] for of in (batch.items.long(), batch.values))
-        columns = torch.from_numpy(items[at]).to(rated.device)
-        weights = model.weights_at(rated.repeat(len(columns)), columns.repeat_interleave(len(rated)))
-        parts[at, :, : len(rated)] = (weights.view(len(columns), -1) * values).float().cpu().numpy()
+    rated, lengths, n_lines = batch.items.long(), batch.counts.long(), items.shape[1]
+    # A row an interaction of the histories, a column a line of its person's list.
+    columns = torch.from_numpy(items).to(rated.device).repeat_interleave(lengths, dim=0)
+    weights = model.weights_at(rated.repeat_interleave(n_lines), columns.view(-1))
+    terms = weights.view(-1, n_lines) * batch.values[:, None]
+    of_person = torch.arange(len(rows), device=rated.device).repeat_interleave(lengths)
+    place = torch.arange(len(rated), device=rated.device) - batch.indptr[:-1].long()[of_person]
+    parts[of_person.cpu().numpy(), :, place.cpu().numpy()] = terms.float().cpu().numpy()
     return TakenSums(everybody, parts)
