@@ -47,7 +47,7 @@ def stopping_after(lines: int) -> Reporter:
 
 def test_steps_end_the_training_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
     train, valid = simulated()  # 60 users: 4 batches an epoch
-    fit(train, valid, ridge_of(steps=6), tmp_path / "run")
+    fit(train, valid, ridge_of(steps=6, keep_state=True), tmp_path / "run")
     lines = metrics_of(tmp_path / "run")
     assert [line["epoch"] for line in lines] == [1, 2]
     saved = torch.load(tmp_path / "run" / "resume.pt", weights_only=True)["state"]["model"]
@@ -206,7 +206,7 @@ def test_what_is_given_is_not_chosen(tmp_path: Path) -> None:
 
 def test_a_resumed_training_takes_what_auto_came_to(tmp_path: Path) -> None:
     train, valid = simulated()
-    auto = Config(model=RidgeConfig(), train=ridge_of(schedule="constant").train)
+    auto = Config(model=RidgeConfig(), train=ridge_of(schedule="constant", keep_state=True).train)
     longer = auto.model_copy(update={"train": auto.train.model_copy(update={"steps": 16})})
     fit(train, valid, auto, tmp_path / "run")
     before = TrainedModel.load(tmp_path / "run").config.model

@@ -100,7 +100,7 @@ def train_members(task: Task, resumed: Folder | None = None) -> tuple[Model, lis
     """
     place, whole = Place(), None
     members: list[Model] = []
-    if resumed is not None and resumed.checkpoint.exists():
+    if resumed is not None and resumed.has_state:
         place = place_of(resumed.checkpoint)
         members = _saved_members(task, resumed)
     best = members[place.member] if place.best_epoch else None
@@ -185,7 +185,7 @@ class _Member:
             resumed: where its state is.
         """
         task, self.best = self.task, best
-        if resumed is not None and resumed.checkpoint.exists():
+        if resumed is not None and resumed.has_state:
             self.place = load_checkpoint(resumed.checkpoint, self.learner, self.optimizer)
         self.learner.choose_paths(self.place.choices, task.runtime, task.reporter.say)
         self._say_facts()

@@ -10,8 +10,13 @@ not know who is asking. The loss is the mean squared error over the batch's rati
 hidden from the code (and predicted like any other), and the vectors v are multiplied by noise, so that no
 rating and no direction is relied upon too much. Priors are Gaussian: the precision of each of V, b0, F and Y,
 divided by the number of ratings, is the factor of an L2 penalty.
+
+Adam moves every entry of F by about the rate, whatever its gradient's size. Where many have rated an item,
+and much the same items, their entries move alike, and the item's vector by the rate times the root of their
+number: with 16,000 raters a hundred times what V moves. So F takes a share of the rate (`share_of_rate`).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -40,12 +45,25 @@ from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
 from refeed.runtime import Runtime
 
-__all__ = ["RidgeExample", "RidgeLearner"]
+__all__ = ["RidgeExample", "RidgeLearner", "share_of_rate"]
 
 _START = 0.05  # deviation of V at the start
 _DOUBT = 0.3  # a at the start
 _CALIBRATED = 2000  # users whose leave-one-out errors tell how sure predictions are
+_MANY = 500.0  # raters of an item, from which on F's rate falls
 _OFTEN = 64  # F is updated so often that its sums, over all ratings, cost at most about what the batches cost
+
+
+def share_of_rate(item_counts: Int64[np.ndarray, " items"]) -> float:
+    """The share of the learning rate that F takes: √(500 / n) where items have more raters than that.
+
+    n is the mean number of raters of a rating's item, Σ n_i² / Σ n_i, as popular items move most.
+
+    Args:
+        item_counts: n_i.
+    """
+    raters = float(np.square(item_counts, dtype=np.float64).sum()) / max(float(item_counts.sum()), 1.0)
+    return math.sqrt(min(1.0, _MANY / max(raters, 1.0)))
 
 
 @dataclass(frozen=True)
@@ -132,7 +150,11 @@ class RidgeLearner(nn.Module):
         model, ratings = self.config, len(self.rows)
         return [
             {"params": [self.vectors], "weight_decay": float(model.prior_vectors) / ratings},
-            {"params": [self.users], "weight_decay": float(model.prior_users) / ratings},
+            {
+                "params": [self.users],
+                "weight_decay": float(model.prior_users) / ratings,
+                "share": share_of_rate(self.rows.item_counts),
+            },
             {"params": [self.implicit], "weight_decay": model.prior_implicit / ratings},
             {"params": [self.bias], "weight_decay": float(model.prior_bias) / ratings},
             {"params": [self.scale, self.log_doubt], "weight_decay": 0.0},
@@ -157,8 +179,11 @@ class RidgeLearner(nn.Module):
         """Carry the drift of items forward, move the level, and calibrate the intervals."""
         if not isinstance(model, RidgeAutoencoder):
             raise TypeError(f"a ridge autoencoder is completed here, not a {type(model).__name__}")
-        said = [hold_to_biases(model, train, held_out), carry_forward(model, train, held_out, self.config)]
-        said.append(shift_level(model, train, held_out))
+        said = [
+            hold_to_biases(model, train, held_out, seed=self._seed),
+            carry_forward(model, train, held_out, self.config, seed=self._seed),
+            shift_level(model, train, held_out),
+        ]
         calibrate(model, train, held_out, self._seed)
         return "; ".join(line for line in said if line) or None
 
