@@ -91,11 +91,11 @@ def fit(
             return TrainedModel.load(out)
         output = output_of(out, runtime, resume=resume)
         if resume and out is not None:
-            config = resumed_config(out, config, train)
+            config, tried = resumed_config(out, config, train), float("inf")
         else:
-            config = resolve_auto(config, train, held_out, reporter, partial(_trained, runtime))
+            config, tried = resolve_auto(config, train, held_out, reporter, partial(_trained, runtime))
         output.create(config, train)
-        task = Task(config, train, valid, held_out, runtime, reporter, output)
+        task = Task(config, train, valid, held_out, runtime, reporter, output, tried)
         if isinstance(config.model, RidgeConfig | AutoencoderConfig):
             resumed = output if resume and isinstance(output, Folder) else None
             model, metrics = train_members(task, resumed)

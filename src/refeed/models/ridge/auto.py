@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from refeed.config import Config, RidgeConfig
 from refeed.errors import ConfigError
@@ -17,7 +17,7 @@ from refeed.progress import Reporter
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
 
-__all__ = ["AUTO_SETTINGS", "resolve_auto"]
+__all__ = ["AUTO_SETTINGS", "judged", "resolve_auto"]
 
 Trained = Callable[[Config, Ratings], Model]
 """Trains a model with all its updates."""
@@ -30,8 +30,8 @@ _START, _POWER = 500.0, 0.5
 
 _RATIO = 2.0  # of the prior of V to that of F: found likewise
 _FACTOR = 3.0  # between the priors that are tried
-_SHORTER = 3  # a trial makes so many times fewer updates than the training
-_LONGER = 1.5  # what is best after a whole training, against a trial: weaker priors do well at first
+_SHORTER = 9  # a trial makes so many times fewer updates than the training
+_LONGER = 1.8  # what is best after a whole training, against a trial: weaker priors do well at first
 _FARTHEST = 4  # steps of the factor from the start
 _MOST = 250_000  # ratings that priors are tried with, about, unless items are rare in them
 _SCARCE = 20.0  # ratings an item that a sample of users must leave
@@ -42,8 +42,10 @@ _HARDLY = 1e-4  # a prior that is better by no more than this part of the error 
 
 def resolve_auto(
     config: Config, train: Ratings, held_out: Aligned | None, reporter: Reporter, trained: Trained
-) -> Config:
-    """The same config without "auto".
+) -> tuple[Config, float]:
+    """The same config without "auto", and the lowest validation RMSE of the trials (inf without any).
+
+    That is of the pairs that `judged` gives, clipped to the scale.
 
     Args:
         config: as given.
@@ -57,7 +59,7 @@ def resolve_auto(
     """
     model = config.model
     if not isinstance(model, RidgeConfig):
-        return config
+        return config, np.inf
     if model.drift not in ("auto", 0) and train.times is None:
         raise ConfigError(
             f"model.drift = {model.drift:g} needs the times of the ratings, and these have none; "
@@ -69,9 +71,9 @@ def resolve_auto(
         # The penalty is prior / 2 × b² beside a sum of squared errors.
         config = _with(config, {"prior_bias": _round(2 * variances_of(train).item_damping)})
     if "auto" not in (model.prior_users, model.prior_vectors):
-        return config
+        return config, np.inf
     of_users = _START * (len(train) / 100_000) ** _POWER
-    priors = of_users, _RATIO * of_users
+    priors, lowest = (of_users, _RATIO * of_users), np.inf
     if held_out is not None:
         tried, known = _sample(train, held_out, config.train.seed)
         if len(known):
@@ -80,8 +82,22 @@ def resolve_auto(
             start = priors[0] / grown, priors[1] / grown
             search = _Search(_with_less(config, grown), start, tried, known, reporter, trained)
             best = search.best()
-            priors = best[0] * grown, best[1] * grown
-    return _with_priors(config, *priors)
+            priors, lowest = (best[0] * grown, best[1] * grown), min(search.errors.values())
+    return _with_priors(config, *priors), lowest
+
+
+def judged(train: Ratings, held_out: Aligned, seed: int) -> Bool[np.ndarray, " pairs"]:
+    """Which validation pairs the trials are judged by: those of the users and items that they know.
+
+    Args:
+        train: the training ratings.
+        held_out: the validation ratings.
+        seed: of the training.
+    """
+    users = _users_of_trials(train, seed)
+    items = np.bincount(train.items[np.repeat(users, train.user_counts)], minlength=train.n_items) > 0
+    pairs: Bool[np.ndarray, " pairs"] = users[held_out.users] & items[held_out.items]
+    return pairs
 
 
 def _width(train: Ratings) -> int:
@@ -117,13 +133,12 @@ def _with(config: Config, settings: Mapping[str, Any]) -> Config:
 
 def _sample(train: Ratings, held_out: Aligned, seed: int) -> tuple[Ratings, Aligned]:
     """Some of the users, with all their ratings, and what is held out of theirs: enough to tell items by."""
-    most = min(max(_MOST, _SCARCE * np.count_nonzero(train.item_counts)), _LARGEST)
-    if len(train) <= most:
+    chosen = _users_of_trials(train, seed)
+    if chosen.all():
         return train, held_out
-    chosen = np.random.default_rng(seed).random(train.n_users) < most / len(train)
+    known = judged(train, held_out, seed)
     sample = train.select(np.repeat(chosen, train.user_counts))
     users, items = (_positions(counts) for counts in (sample.user_counts, sample.item_counts))
-    known = (users[held_out.users] >= 0) & (items[held_out.items] >= 0)
     return sample.compact(), replace(
         held_out,
         users=users[held_out.users[known]],
@@ -132,6 +147,14 @@ def _sample(train: Ratings, held_out: Aligned, seed: int) -> tuple[Ratings, Alig
         values=held_out.values[known],
         times=None if held_out.times is None else held_out.times[known],
     )
+
+
+def _users_of_trials(train: Ratings, seed: int) -> Bool[np.ndarray, " users"]:
+    most = min(max(_MOST, _SCARCE * np.count_nonzero(train.item_counts)), _LARGEST)
+    if len(train) <= most:
+        return np.ones(train.n_users, dtype=bool)
+    chosen: Bool[np.ndarray, " users"] = np.random.default_rng(seed).random(train.n_users) < most / len(train)
+    return chosen
 
 
 def _positions(counts: Int64[np.ndarray, " all"]) -> Int64[np.ndarray, " all"]:
@@ -228,7 +251,7 @@ class _Search:
 
 
 def _shorter(config: Config) -> Config:
-    """Of a trial: the same schedule in a third of the updates."""
+    """Of a trial: the same schedule in a ninth of the updates."""
     train = config.train
     settings: dict[str, Any] = {"warmup": train.warmup // _SHORTER}
     if train.steps is not None:
