@@ -121,6 +121,25 @@ def test_a_network_that_weighs_nothing_is_not_kept(tmp_path: Path) -> None:
     )
 
 
+def test_a_network_that_will_weigh_nothing_is_trained_half_way(tmp_path: Path) -> None:
+    train, valid = two_tastes()
+    config = blend_of(epochs=8, lr=1e-6)  # it learns nothing: it adds biases, which the ridge has
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
+        fit(train, valid, config, tmp_path / "run", reporter=reporter)
+    assert "after 4 of 8 epochs the network's weight" in (tmp_path / "said.txt").read_text()
+    assert [line["epoch"] for line in metrics_of(tmp_path / "run") if line["member"] == 2] == [1, 2, 3, 4]
+    with pytest.raises(KeyboardInterrupt):
+        fit(train, valid, config, tmp_path / "stopped", reporter=stopping_after(6))
+    fit(train, valid, config, tmp_path / "stopped", resume=True)
+    assert_same_run(tmp_path / "run", tmp_path / "stopped")
+
+
+def test_a_network_that_learns_is_trained_to_its_end(tmp_path: Path) -> None:
+    train, valid = two_tastes()
+    fit(train, valid, blend_of(epochs=8, lr=0.3), tmp_path / "run")
+    assert len([line for line in metrics_of(tmp_path / "run") if line["member"] == 2]) == 8
+
+
 @pytest.mark.parametrize("stopped", [1, 3, 4, 5, 6])
 def test_a_blend_stopped_anywhere_and_resumed_equals_never_stopped(tmp_path: Path, stopped: int) -> None:
     train, valid = simulated()
