@@ -1,5 +1,6 @@
 """The loop with the ridge autoencoder, and with ensembles: the same promises as for every network."""
 
+import re
 import signal
 import time
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from safetensors.torch import load_file
 from test_fit import assert_same_run, finish, metrics_of, prepared, simulated, start
 
 from refeed.config import AutoencoderConfig, Config, RidgeConfig, TrainConfig, config_from_toml
-from refeed.errors import ConfigError, TrainingDivergedError
+from refeed.errors import ConfigError, ModelError, TrainingDivergedError
 from refeed.models.ensemble import Ensemble, RidgeEnsemble
 from refeed.models.intervals import Uncertain
 from refeed.models.ridge import auto as auto_module
@@ -202,6 +203,31 @@ def test_what_is_given_is_not_chosen(tmp_path: Path) -> None:
         assert isinstance(settled, RidgeConfig)
         assert (settled.width, settled.prior_users) == (3, 70.0)
         assert isinstance(settled.prior_vectors, float)
+
+
+def test_a_folder_that_exists_is_refused_before_the_first_trial(tmp_path: Path) -> None:
+    train, valid = simulated()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("years of work")
+    auto = Config(model=RidgeConfig(), train=ridge_of().train)
+    with (
+        (tmp_path / "said.txt").open("w") as stream,
+        report_progress(stream) as reporter,
+        pytest.raises(ModelError, match="exists already"),
+    ):
+        fit(train, valid, auto, tmp_path / "run", reporter=reporter)
+    assert "trial" not in (tmp_path / "said.txt").read_text()
+
+
+def test_trials_say_their_seconds_and_how_many_remain(tmp_path: Path) -> None:
+    train, valid = simulated()
+    auto = Config(model=RidgeConfig(), train=ridge_of().train)
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
+        fit(train, valid, auto, reporter=reporter)
+    trials = [line for line in (tmp_path / "said.txt").read_text().splitlines() if line.startswith("trial")]
+    assert len(trials) >= 4
+    assert all(re.search(r", \d+\.\d s; (at least \d|perhaps one) more$", line) for line in trials)
+    assert trials[0].endswith("at least 3 more")
 
 
 def test_a_resumed_training_takes_what_auto_came_to(tmp_path: Path) -> None:
