@@ -2,9 +2,10 @@
 
     python benchmarks/raters.py --people 25000 --items 100 --filled 0.66 --width 16 --shares 1 0.3 0.1 0.03
 
-Simulates ratings from −10 to 10 with a planted structure, people's levels that differ much (t-distributed), who answer
-more or less strongly, and some who rated everything. Trains the ridge autoencoder at fixed priors, with F at each
-share of the rate, and prints the validation RMSE after some numbers of updates.
+Simulates ratings from −10 to 10 with a planted structure, by people whose levels differ much
+(t-distributed), who answer more or less strongly, and some of whom rated everything. Trains the ridge
+autoencoder at fixed priors, with F at each share of the rate, and prints the validation RMSE after some
+numbers of updates.
 """
 
 import argparse
@@ -74,7 +75,7 @@ def simulated(people: int, items: int, filled: float, seed: int = 0, rank: int =
 @contextmanager
 def share_taken(share: float) -> Iterator[None]:
     """F takes this share of the rate."""
-    with mock.patch.object(learner_module, "share_of_rate", lambda _: share):
+    with mock.patch.object(learner_module, "share_of_rate", return_value=share):
         yield
 
 
