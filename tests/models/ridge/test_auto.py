@@ -83,6 +83,15 @@ def test_a_trial_is_the_training_in_a_ninth_of_the_updates() -> None:
     assert {(config.train.steps, config.train.warmup) for config in tried} == {(33, 5)}
 
 
+@pytest.mark.parametrize(("scale", "steps"), [(0.3, [0, -1, -2, -1]), (1.0, [0, -1, 1, 0])])
+def test_where_weaker_priors_are_better_stronger_ones_are_not_tried(scale: float, steps: list[int]) -> None:
+    train, _ = ratings()
+    start = 500 * np.sqrt(len(train) / 100_000)
+    _, tried = resolved((scale * start, 2 * scale * start), RidgeConfig())
+    of_vectors = [config.model.prior_vectors for config in tried]  # type: ignore[union-attr]
+    assert [round(np.log(float(prior) / (2 * start)) / np.log(3)) for prior in of_vectors] == steps
+
+
 def test_what_is_given_is_kept_and_no_trial_is_made_twice() -> None:
     settled, tried = resolved((50.0, 100.0), RidgeConfig(prior_users=77.0))
     assert settled.prior_users == 77

@@ -166,7 +166,7 @@ def _positions(counts: Int64[np.ndarray, " all"]) -> Int64[np.ndarray, " all"]:
 class _Search:
     """The priors of F and V with the lowest validation RMSE, from short trainings.
 
-    First both get stronger or weaker together, until the best lies between two others; what is taken is the
+    First both get weaker or stronger together, until the best lies between two others; what is taken is the
     lowest point of the parabola through the three. Then that of F alone gets stronger, as there are ratings
     where who rated an item says little of it.
 
@@ -205,8 +205,12 @@ class _Search:
         return self.start[0] * _FACTOR**steps, self.start[1] * _FACTOR**steps
 
     def _both(self) -> int:
-        """How many steps from the start the best is, where both priors change together."""
-        best = min((0, 1, -1), key=lambda steps: self._error(*self._priors(steps)))
+        """How many steps from the start the best is, where both priors change together.
+
+        Weaker ones are tried first, as they are better on most ratings; where they are, stronger ones aren't.
+        """
+        start = self._error(*self._priors(0))
+        best = next((step for step in (-1, 1) if self._error(*self._priors(step)) < start), 0)
         while 0 < abs(best) < _FARTHEST:
             further = best + int(np.sign(best))
             if self._error(*self._priors(further)) >= self._error(*self._priors(best)) * (1 - _HARDLY):
