@@ -32,6 +32,8 @@ _RATIO = 2.0  # of the prior of V to that of F: found likewise
 _FACTOR = 3.0  # between the priors that are tried
 _SHORTER = 9  # a trial makes so many times fewer updates than the training
 _LONGER = 1.8  # what is best after a whole training, against a trial: weaker priors do well at first
+_FEW = 20_000  # ratings, below which trials take no time worth sparing, and short ones mislead
+_SHORTER_OF_FEW, _LONGER_OF_FEW = 3, 1.5
 _FARTHEST = 4  # steps of the factor from the start
 _MOST = 250_000  # ratings that priors are tried with, about, unless items are rare in them
 _SCARCE = 20.0  # ratings an item that a sample of users must leave
@@ -188,7 +190,10 @@ class _Search:
         reporter: Reporter,
         trained: Trained,
     ) -> None:
-        self.config, self.start, self.train, self.held_out = _shorter(config), start, train, held_out
+        few = len(train) < _FEW
+        self.config = _shorter(config, _SHORTER_OF_FEW if few else _SHORTER)
+        self.longer = _LONGER_OF_FEW if few else _LONGER
+        self.start, self.train, self.held_out = start, train, held_out
         self.reporter, self.trained = reporter, trained
         self.errors: dict[tuple[float, float], float] = {}
 
@@ -196,7 +201,7 @@ class _Search:
         """Those of F and V."""
         both = self._both()
         users, vectors = self._priors(both)
-        factor = _LONGER * _FACTOR ** self._between(both)
+        factor = self.longer * _FACTOR ** self._between(both)
         while self._error(users * _FACTOR, vectors) < self._error(users, vectors) * (1 - _HARDLY):
             users *= _FACTOR
         return users * factor, vectors * factor
@@ -254,14 +259,14 @@ class _Search:
         return f"at least {least}" if least > 0 else "perhaps one"
 
 
-def _shorter(config: Config) -> Config:
-    """Of a trial: the same schedule in a ninth of the updates."""
+def _shorter(config: Config, times: int) -> Config:
+    """Of a trial: the same schedule in so many times fewer updates."""
     train = config.train
-    settings: dict[str, Any] = {"warmup": train.warmup // _SHORTER}
+    settings: dict[str, Any] = {"warmup": train.warmup // times}
     if train.steps is not None:
-        settings["steps"] = max(1, train.steps // _SHORTER)
+        settings["steps"] = max(1, train.steps // times)
     else:
-        settings["epochs"] = max(1, train.epochs // _SHORTER)
+        settings["epochs"] = max(1, train.epochs // times)
     return config.model_copy(update={"train": train.model_copy(update=settings)})
 
 

@@ -40,6 +40,7 @@ from refeed.models.ridge.model import RARE, Places, RidgeAutoencoder, precision_
 from refeed.models.ridge.padded import Padded, padded
 from refeed.models.ridge.posterior import leave_one_out
 from refeed.models.ridge.shift import shift_level
+from refeed.models.ridge.temper import temper
 from refeed.models.share import Share
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
@@ -176,10 +177,11 @@ class RidgeLearner(nn.Module):
         return []
 
     def complete(self, model: Model, train: Ratings, held_out: Aligned | None) -> str | None:
-        """Carry the drift of items forward, move the level, and calibrate the intervals."""
+        """Temper the codes, carry the drift of items forward, move the level, and calibrate the intervals."""
         if not isinstance(model, RidgeAutoencoder):
             raise TypeError(f"a ridge autoencoder is completed here, not a {type(model).__name__}")
         said = [
+            temper(model, train, held_out, seed=self._seed),
             hold_to_biases(model, train, held_out, seed=self._seed),
             carry_forward(model, train, held_out, self.config, seed=self._seed),
             shift_level(model, train, held_out),
