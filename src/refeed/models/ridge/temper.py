@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float64, Int64
 
 from refeed.evaluation.metrics import UserErrors, clipped, user_errors
-from refeed.evaluation.significance import paired
+from refeed.evaluation.significance import Estimate, paired
 from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
@@ -32,10 +32,10 @@ _SHRINKAGE = (0.7, 1.0, 1.4)  # of λ
 
 
 def temper(model: RidgeAutoencoder, train: Ratings, held_out: Aligned | None, *, seed: int = 0) -> str | None:
-    """Change a and λ of a trained model to those with the lowest validation RMSE, if that is beyond chance.
+    """Change a and λ of a trained model to those with the lowest validation RMSE, if it falls enough.
 
-    Beyond chance: the 95 % interval of the difference between the RMSEs leaves out 0
-    (`evaluation/significance.py`).
+    Enough is a standard error of the difference, over draws of users (`evaluation/significance.py`): what was
+    learned under noise has hardly a better claim than what is tried.
 
     Args:
         model: trained.
@@ -56,11 +56,11 @@ def temper(model: RidgeAutoencoder, train: Ratings, held_out: Aligned | None, *,
     (doubt, shrinkage), gained = tried[best], differences[best]
     if (doubt, shrinkage) == (1.0, 1.0):
         return None
-    sure = gained.high is not None and gained.high < 0
-    if sure:
+    enough = gained.value <= -_standard_error(gained)
+    if enough:
         scale_priors(model, doubt=doubt, shrinkage=shrinkage)
     return f"a × {doubt:g}, λ × {shrinkage:g}: validation RMSE {gained.value:+.4f}, " + (
-        "kept" if sure else "which may be chance: left out"
+        "kept" if enough else "less than a standard error: left out"
     )
 
 
@@ -78,6 +78,12 @@ def scale_priors(model: RidgeAutoencoder, *, doubt: float, shrinkage: float) -> 
     model.scale.div_(root)
     model.implicit.mul_(root)
     model.doubt.mul_(doubt / shrinkage)
+
+
+def _standard_error(difference: Estimate) -> float:
+    if difference.low is None or difference.high is None:
+        return math.inf
+    return (difference.high - difference.low) / (2 * 1.96)
 
 
 def _scaled(model: RidgeAutoencoder, doubt: float, shrinkage: float) -> RidgeAutoencoder:
