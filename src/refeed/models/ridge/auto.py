@@ -39,6 +39,7 @@ _MOST = 250_000  # ratings that priors are tried with, about, unless items are r
 _SCARCE = 20.0  # ratings an item that a sample of users must leave
 _LARGEST = 400_000  # ratings of a sample, about, however rare items are in it
 _THIN = 6.0  # ratings for each user and item
+_FAR = 3e-4  # times the steps' square: what part of the error they must gain, as short trials hardly overfit
 _HARDLY = 1e-4  # a prior that is better by no more than this part of the error ends the walk
 
 
@@ -214,23 +215,27 @@ class _Search:
 
         Weaker ones are tried first, as they are better on most ratings; where they are, stronger ones aren't.
         """
-        start = self._error(*self._priors(0))
-        best = next((step for step in (-1, 1) if self._error(*self._priors(step)) < start), 0)
+        start = self._at(0)
+        best = next((step for step in (-1, 1) if self._at(step) < start), 0)
         while 0 < abs(best) < _FARTHEST:
             further = best + int(np.sign(best))
-            if self._error(*self._priors(further)) >= self._error(*self._priors(best)) * (1 - _HARDLY):
+            if self._at(further) >= self._at(best) * (1 - _HARDLY):
                 break
             best = further
         return best
 
     def _between(self, best: int) -> float:
         """Where the parabola through the best point and its neighbours is lowest, in steps from the best."""
-        known = [self.errors.get(self._key(*self._priors(best + step))) for step in (-1, 0, 1)]
-        if None in known:
+        steps = (best - 1, best, best + 1)
+        if any(self._key(*self._priors(step)) not in self.errors for step in steps):
             return 0.0
-        weaker, middle, stronger = (float(error) for error in known if error is not None)
+        weaker, middle, stronger = (self._at(step) for step in steps)
         curvature = weaker - 2 * middle + stronger
         return float(np.clip((weaker - stronger) / (2 * curvature), -0.5, 0.5)) if curvature > 0 else 0.0
+
+    def _at(self, steps: int) -> float:
+        """The error so many steps from the start, and what is set against going far."""
+        return self._error(*self._priors(steps)) * (1 + _FAR * steps**2)
 
     def _key(self, of_users: float, of_vectors: float) -> tuple[float, float]:
         tried: Any = _with_priors(self.config, of_users, of_vectors).model
