@@ -47,8 +47,10 @@ class Fixed:
 def held_out() -> tuple[Ratings, Aligned]:
     rng = np.random.default_rng(0)
     who, what = np.nonzero(rng.random((40, 20)) < 0.5)
-    ids = {"user_ids": Ids(f"u{n}" for n in range(40)), "item_ids": Ids(f"i{n}" for n in range(20))}
-    ratings = Ratings.from_arrays(who, what, rng.integers(1, 6, len(who)).astype(float), **ids)
+    user_ids, item_ids = Ids(f"u{n}" for n in range(40)), Ids(f"i{n}" for n in range(20))
+    ratings = Ratings.from_arrays(
+        who, what, rng.integers(1, 6, len(who)).astype(float), user_ids=user_ids, item_ids=item_ids
+    )
     return ratings, align_to(ratings, ratings)
 
 

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from refeed.config import AutoencoderConfig, BiasConfig, Config, TrainConfig
 from refeed.config.baselines import TimeSvdppConfig
 from refeed.errors import ConfigError, DataError, ModelError, TrainingDivergedError
+from refeed.model_folder import create_folder
 from refeed.optim.optimizer import takes_sparse_path
 from refeed.progress import report_progress
 from refeed.ratings.ids import Ids

@@ -45,8 +45,8 @@ def two_tastes() -> tuple[Ratings, Ratings]:
     users, items = np.nonzero(rng.random((60, 30)) < 0.6)
     tastes, kinds = rng.choice([-1, 1], 60), rng.choice([-1, 1], 30)
     ratings = 3 + 1.5 * tastes[users] * kinds[items] + rng.normal(0, 0.3, len(users))
-    ids = {"user_ids": Ids(f"u{u}" for u in range(60)), "item_ids": Ids(f"i{i}" for i in range(30))}
-    everything = Ratings.from_arrays(users, items, ratings, **ids)
+    user_ids, item_ids = Ids(f"u{u}" for u in range(60)), Ids(f"i{i}" for i in range(30))
+    everything = Ratings.from_arrays(users, items, ratings, user_ids=user_ids, item_ids=item_ids)
     held_out = rng.random(len(everything)) < 0.2
     return everything.select(~held_out), everything.select(held_out)
 

@@ -16,8 +16,10 @@ from refeed.training.fit import fit
 def parts() -> tuple[Ratings, Ratings]:
     rng = np.random.default_rng(0)
     who, what = np.nonzero(rng.random((50, 20)) < 0.6)
-    ids = {"user_ids": Ids(f"u{n}" for n in range(50)), "item_ids": Ids(f"i{n}" for n in range(20))}
-    every = Ratings.from_arrays(who, what, rng.normal(3, 1, len(who)).clip(1, 5), **ids)
+    user_ids, item_ids = Ids(f"u{n}" for n in range(50)), Ids(f"i{n}" for n in range(20))
+    every = Ratings.from_arrays(
+        who, what, rng.normal(3, 1, len(who)).clip(1, 5), user_ids=user_ids, item_ids=item_ids
+    )
     held_out = rng.random(len(every)) < 0.3
     return every.select(~held_out), every.select(held_out)
 

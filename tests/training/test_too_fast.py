@@ -49,8 +49,8 @@ def test_other_models_are_trained_as_they_are_configured() -> None:
 def trial_ended_at(error: float, *, lowered: int = 0) -> bool:
     """Whether a model that is wrong by 0.5 everywhere is worse than a trial of that error."""
     who, what = np.nonzero(np.random.default_rng(0).random((30, 12)) < 0.6)
-    ids = {"user_ids": Ids(f"u{n}" for n in range(30)), "item_ids": Ids(f"i{n}" for n in range(12))}
-    train = Ratings.from_arrays(who, what, 1.0 + (who + what) % 5, **ids)
+    user_ids, item_ids = Ids(f"u{n}" for n in range(30)), Ids(f"i{n}" for n in range(12))
+    train = Ratings.from_arrays(who, what, 1.0 + (who + what) % 5, user_ids=user_ids, item_ids=item_ids)
     held_out = align_to(train, train)
     place = Place(epoch=15, best_epoch=15, tried=error, lowered=lowered)
     return is_worse_than_trials(place, Off(), train, held_out, seed=0)
@@ -64,7 +64,8 @@ class Off:
 
     def predict(self, _: Ratings, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         ratings = 1.0 + (users + items) % 5
-        return ratings + np.where(ratings < 3, 0.5, -0.5)
+        predicted: np.ndarray = ratings + np.where(ratings < 3, 0.5, -0.5)
+        return predicted
 
     def predict_all(self, *_: Any) -> np.ndarray:
         raise NotImplementedError

@@ -1,5 +1,7 @@
 """How fast F moves against the number of raters an item has."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -28,7 +30,7 @@ def test_an_item_counts_by_its_ratings() -> None:
 
 def test_a_group_takes_its_share_of_whatever_the_rate_is() -> None:
     whole, part = (torch.nn.Parameter(torch.zeros(3)) for _ in range(2))
-    groups = [{"params": [whole]}, {"params": [part], "share": 0.25}]
+    groups: list[dict[str, Any]] = [{"params": [whole]}, {"params": [part], "share": 0.25}]
     optimizer = make_optimizer(groups, TrainConfig(optimizer="adam", lr=0.01))
     for rate in (0.04, 0.08):
         set_learning_rate(optimizer, rate)

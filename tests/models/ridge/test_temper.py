@@ -22,8 +22,8 @@ def planted(noise: float) -> tuple[RidgeAutoencoder, Ratings, Aligned]:
     vectors, codes = rng.normal(size=(items, width)), rng.normal(size=(people, width))
     who, what = np.nonzero(rng.random((people, items)) < 0.4)
     ratings = (vectors @ codes.T)[what, who] + noise * rng.normal(size=len(who))
-    ids = {"user_ids": Ids(f"u{n}" for n in range(people)), "item_ids": Ids(f"i{n}" for n in range(items))}
-    every = Ratings.from_arrays(who, what, ratings, **ids)
+    user_ids, item_ids = Ids(f"u{n}" for n in range(people)), Ids(f"i{n}" for n in range(items))
+    every = Ratings.from_arrays(who, what, ratings, user_ids=user_ids, item_ids=item_ids)
     held_out = rng.random(len(every)) < 0.3
     train = every.select(~held_out)
     model.vectors.copy_(torch.from_numpy(vectors))
@@ -54,7 +54,7 @@ def test_codes_that_trust_ratings_too_little_are_told_by_validation() -> None:
     before = copy.deepcopy(model)
     said = temper(model, train, pairs)
     assert said is not None
-    assert said.startswith("a × 0.25, λ × 0.7")
+    assert said.startswith("a × 0.25, λ × 1:")
     assert said.endswith("kept")
     errors = [
         np.square(each.predict(train, pairs.users, pairs.items) - pairs.values).mean()

@@ -28,7 +28,7 @@ from refeed.ratings.store import Ratings
 __all__ = ["scale_priors", "temper"]
 
 _DOUBT = (0.25, 1.0, 2.5)  # factors of a that are tried
-_SHRINKAGE = (0.7, 1.0, 1.4)  # of λ
+_SHRINKAGE = (1.0, 1.4)  # of λ
 
 
 def temper(model: RidgeAutoencoder, train: Ratings, held_out: Aligned | None, *, seed: int = 0) -> str | None:
