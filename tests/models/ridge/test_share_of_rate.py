@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from refeed.config import Config, RidgeConfig, TrainConfig
-from refeed.models.ridge.learner import RidgeLearner, share_of_rate
+from refeed.models.ridge.learner import RidgeLearner
+from refeed.models.ridge.rate import share_of_rate
 from refeed.optim.optimizer import make_optimizer, set_learning_rate
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings

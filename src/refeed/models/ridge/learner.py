@@ -11,12 +11,9 @@ hidden from the code (and predicted like any other), and the vectors v are multi
 rating and no direction is relied upon too much. Priors are Gaussian: the precision of each of V, b0, F and Y,
 divided by the number of ratings, is the factor of an L2 penalty.
 
-Adam moves every entry of F by about the rate, whatever its gradient's size. Where many have rated an item,
-and much the same items, their entries move alike, and the item's vector by the rate times the root of their
-number: with 16,000 raters a hundred times what V moves. So F takes a share of the rate (`share_of_rate`).
+How fast F may move depends on how many raters items have (`rate.py`).
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +36,7 @@ from refeed.models.ridge.levels import hold_to_biases, levels_of
 from refeed.models.ridge.model import RARE, Places, RidgeAutoencoder, precision_of
 from refeed.models.ridge.padded import Padded, padded
 from refeed.models.ridge.posterior import leave_one_out
+from refeed.models.ridge.rate import share_of_rate
 from refeed.models.ridge.shift import shift_level
 from refeed.models.ridge.temper import temper
 from refeed.models.share import Share
@@ -46,25 +44,12 @@ from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
 from refeed.runtime import Runtime
 
-__all__ = ["RidgeExample", "RidgeLearner", "share_of_rate"]
+__all__ = ["RidgeExample", "RidgeLearner"]
 
 _START = 0.05  # deviation of V at the start
 _DOUBT = 0.3  # a at the start
 _CALIBRATED = 2000  # users whose leave-one-out errors tell how sure predictions are
-_MANY = 500.0  # raters of an item, from which on F's rate falls
 _OFTEN = 64  # F is updated so often that its sums, over all ratings, cost at most about what the batches cost
-
-
-def share_of_rate(item_counts: Int64[np.ndarray, " items"]) -> float:
-    """The share of the learning rate that F takes: √(500 / n) where items have more raters than that.
-
-    n is the mean number of raters of a rating's item, Σ n_i² / Σ n_i, as popular items move most.
-
-    Args:
-        item_counts: n_i.
-    """
-    raters = float(np.square(item_counts, dtype=np.float64).sum()) / max(float(item_counts.sum()), 1.0)
-    return math.sqrt(min(1.0, _MANY / max(raters, 1.0)))
 
 
 @dataclass(frozen=True)
@@ -180,6 +165,8 @@ class RidgeLearner(nn.Module):
         """Temper the codes, carry the drift of items forward, move the level, and calibrate the intervals."""
         if not isinstance(model, RidgeAutoencoder):
             raise TypeError(f"a ridge autoencoder is completed here, not a {type(model).__name__}")
+        if model.completed:  # in a training that was stopped after that
+            return None
         said = [
             temper(model, train, held_out, seed=self._seed),
             hold_to_biases(model, train, held_out, seed=self._seed),
@@ -187,6 +174,7 @@ class RidgeLearner(nn.Module):
             shift_level(model, train, held_out),
         ]
         calibrate(model, train, held_out, self._seed)
+        model.completed.fill_(True)
         return "; ".join(line for line in said if line) or None
 
     # ------------------------------------------------------------------ batches
