@@ -1,9 +1,13 @@
 """What all tests share: the folder of real data, where there is one, and models that no one had to train."""
 
+import dataclasses
+import inspect
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_type_hints
 
+import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -15,6 +19,29 @@ if TYPE_CHECKING:
 # A busy machine is slow at times; what a test asserts is never a duration.
 settings.register_profile("refeed", deadline=None)
 settings.load_profile("refeed")
+
+
+def checked(of: Any = None, *, typechecker: Callable[[Any], Any]) -> Any:
+    """Check the types of a function's arguments and result; the shapes of tensors only where it names any.
+
+    Jaxtyping's own decorator binds the arguments of every call of every function to its signature. That costs
+    20 µs: as much as all else that a small function does. Where no shape is named there is nothing to bind.
+    """
+    if of is None:
+        return partial(checked, typechecker=typechecker)
+    if inspect.isclass(of):
+        if dataclasses.is_dataclass(of):
+            of.__init__ = checked(of.__init__, typechecker=typechecker)  # type: ignore[method-assign]
+        return of
+    try:
+        shapes = "jaxtyping." in repr(get_type_hints(of))
+    except (AttributeError, NameError, TypeError):  # a type that is not there yet, or never at run time
+        shapes = True
+    return with_shapes(of, typechecker=typechecker) if shapes else typechecker(of)
+
+
+# What `--jaxtyping-packages` (pyproject.toml) writes above each function of refeed looks this name up.
+with_shapes, jaxtyping.jaxtyped = jaxtyping.jaxtyped, checked  # type: ignore[assignment]
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -18,7 +18,8 @@ def errors(
     recipe: str, settings: list[str], parts: tuple[Ratings, Ratings, Ratings], out: Path
 ) -> Evaluation:
     train, valid, test = parts
-    fit(train, valid, load_recipe(recipe, settings), out)
+    of_ratings = load_recipe(recipe, settings).model_copy(update={"interactions": None})
+    fit(train, valid, of_ratings, out)
     folder = TrainedModel.load(out)
     assert folder.histories is not None
     return evaluate(folder.model, folder.histories, test, scale=folder.scale)

@@ -101,8 +101,8 @@ def test_no_rating_to_fit_to_is_refused(model: MeanModel | BiasModel) -> None:
     [
         ("ml-100k-global", 0.9554),
         ("ml-100k-user", 0.9915),
-        ("ml-1m-global", 0.9190),
-        ("ml-1m-random", 0.9063),
+        pytest.param("ml-1m-global", 0.9190, marks=pytest.mark.slow),
+        pytest.param("ml-1m-random", 0.9063, marks=pytest.mark.slow),
         ("movietweetings-100k-global", 1.4987),
     ],
 )

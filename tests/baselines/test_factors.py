@@ -127,9 +127,9 @@ def test_svdpp_adds_what_a_user_has_rated_to_the_factors() -> None:
 @pytest.mark.parametrize(
     ("config", "bound"),
     [
-        (PmfConfig(rank=5, epochs=40, decay=0.02, lr=0.005), 0.35),
-        (PmfConfig(rank=3, epochs=40, decay=0.02, lr=0.005, biases=True), 0.35),
-        (SvdppConfig(rank=3, epochs=25, factors=[0.03, 0.02]), 0.35),
+        (PmfConfig(rank=5, epochs=20, decay=0.02, lr=0.01), 0.35),
+        (PmfConfig(rank=3, epochs=20, decay=0.02, lr=0.01, biases=True), 0.35),
+        (SvdppConfig(rank=3, epochs=12, factors=[0.06, 0.02]), 0.35),
     ],
     ids=["pmf", "mf", "svdpp"],
 )
@@ -151,13 +151,13 @@ def test_ratings_on_another_scale_give_the_same_on_that_scale() -> None:
 def test_ratings_that_are_all_the_same_are_predicted_as_they_are() -> None:
     train, _ = _planted()
     flat = _ratings(train.users, train.items.astype(np.int64), np.full(len(train), 7.0))
-    model = _fitted(PmfConfig(rank=2, epochs=40, decay=0.5, biases=True), flat)
+    model = _fitted(PmfConfig(rank=2, epochs=15, decay=0.5, biases=True), flat)
     assert _rmse(model, flat) < 0.05
 
 
 def test_with_validation_ratings_the_best_epoch_is_kept() -> None:
     train, held_out = _planted()
-    overfitting = PmfConfig(rank=20, epochs=30, decay=0.0, lr=0.02, biases=True)
+    overfitting = PmfConfig(rank=20, epochs=12, decay=0.0, lr=0.02, biases=True)
     assert _rmse(_fitted(overfitting, train, held_out), held_out) < _rmse(
         _fitted(overfitting, train), held_out
     )

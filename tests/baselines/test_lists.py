@@ -109,8 +109,8 @@ def test_item_knn_finds_planted_tastes(weighting: item_knn.Weighting) -> None:
     [
         ("implicit", lambda train: fit_ials(train, factors=4, decay=1.0, weight=5.0)),
         ("implicit", lambda train: fit_bpr(train, factors=4)),
-        ("cornac", lambda train: fit_mult_vae(train, epochs=60, batch=20)),
-        ("cornac", lambda train: fit_rec_vae(train, epochs=15, batch=20)),
+        ("cornac", lambda train: fit_mult_vae(train, epochs=40, batch=20)),
+        ("cornac", lambda train: fit_rec_vae(train, epochs=5, batch=20)),
     ],
     ids=["ials", "bpr", "mult-vae", "rec-vae"],
 )

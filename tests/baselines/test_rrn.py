@@ -64,7 +64,7 @@ def test_users_who_drift_are_followed_and_pmf_is_beaten() -> None:
     )
     model = RrnModel(config, train.n_users, train.n_items, seed=0)
     model.fit(train)
-    pmf = FactorModel(PmfConfig(rank=2, biases=True), train.n_users, train.n_items, seed=0)
+    pmf = FactorModel(PmfConfig(rank=2, biases=True, epochs=30), train.n_users, train.n_items, seed=0)
     pmf.fit(train)
     pairs = (later.users, later.items.astype(np.int64))
     error = _rmse(model.predict_at(train, *pairs, later.times), later)

@@ -13,7 +13,7 @@ from refeed.errors import DataError
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 
-USERS, ITEMS, DAYS, CUT = 150, 120, 300, 240
+USERS, ITEMS, DAYS, CUT = 100, 80, 300, 240
 START = 1_000_000_000
 
 
@@ -55,7 +55,7 @@ def test_planted_drift_is_recovered_and_pmf_is_beaten_in_the_future() -> None:
     config = TimeSvdppConfig(
         rank=2,
         bins=10,
-        epochs=15,
+        epochs=12,
         user_bias=[0.02, 0.01],
         item_bias=[0.02, 0.01],
         user_drift=[0.002, 0.01],
@@ -63,7 +63,7 @@ def test_planted_drift_is_recovered_and_pmf_is_beaten_in_the_future() -> None:
     )
     model = TimeSvdppModel(config, USERS, ITEMS, seed=0)
     model.fit(train)
-    pmf = FactorModel(PmfConfig(rank=4, biases=True), USERS, ITEMS, seed=0)
+    pmf = FactorModel(PmfConfig(rank=4, biases=True, lr=0.006, epochs=20), USERS, ITEMS, seed=0)
     pmf.fit(train)
     pairs = (later.users, later.items.astype(np.int64))
     error = _rmse(model.predict_at(train, *pairs, later.times), later)

@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ NETWORK = AutoencoderConfig.model_validate(
 )
 
 
+@cache
 def ratings(items: int) -> Ratings:
     """20 of each user, of the first 1,000 items, however many there are."""
     rng = np.random.default_rng(0)

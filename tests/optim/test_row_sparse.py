@@ -19,7 +19,7 @@ Rate = Callable[[int], float]
 
 RATES: dict[str, Rate] = {
     "constant": lambda _: 0.01,
-    "warm-up and cosine": lambda t: 0.01 * min(1, (t + 1) / 50) * (1 + math.cos(math.pi * t / 1000)),
+    "warm-up and cosine": lambda t: 0.01 * min(1, (t + 1) / 50) * (1 + math.cos(math.pi * t / 300)),
     "wild": lambda t: 0.02 * float(np.random.default_rng(t).random()),
     "off and on": lambda t: 0.01 * (t // 100 % 2),
 }
@@ -69,7 +69,7 @@ def test_rows_are_the_dense_optimizers_whenever_they_are_read(settings: dict[str
     weights, (one, other) = pair(TrainConfig.model_validate(settings), torch.float64)
     dense, sparse = weights
     rng = np.random.default_rng(1)
-    for update in range(600):
+    for update in range(240):
         rows, values = gradient(update, rng)
         other.catch_up(sparse, torch.from_numpy(rows))
         torch.testing.assert_close(sparse[rows], dense[rows], rtol=1e-12, atol=1e-12)
@@ -90,7 +90,7 @@ def test_float32_is_as_near_to_float64_as_the_dense_optimizer_is(settings: dict[
     (truth, _), (exact, _) = pair(config, torch.float64)
     weights, (dense, sparse) = pair(config, torch.float32)
     rng = np.random.default_rng(2)
-    for update in range(1000):
+    for update in range(300):
         rows, values = gradient(update, rng)
         values = values.astype(np.float32).astype(np.float64)
         give(weights, rows, values)

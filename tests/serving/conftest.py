@@ -3,13 +3,15 @@
 # ruff: noqa: E402 - without the extra these tests are skipped, before anything of it is imported
 
 import os
+import re
 import secrets
 import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +78,11 @@ def few_ratings() -> Ratings:
     sample = load_sample()
     known = np.sort(np.argsort(-sample.item_counts, kind="stable")[:300])
     mask = np.isin(sample.items, known) & (sample.users < 200)
-    return sample.select(mask).compact()
+    few = sample.select(mask).compact()
+    found = [re.search(r"\((\d{4})\)\s*$", title) for title in few.titles or ()]
+    years = [float(year[1]) if year else None for year in found]
+    eras = [None if year is None else "new|recent" if year > 1995 else "old" for year in years]
+    return replace(few, attributes={"year": tuple(years), "era": tuple(eras)})
 
 
 @pytest.fixture
@@ -104,6 +110,29 @@ def client(serving: Callable[..., TestClient]) -> TestClient:
     return serving()
 
 
+@contextmanager
+def _listening(settings: Settings) -> Iterator[str]:
+    """A server in a thread, at a free port; its address."""
+    config = uvicorn.Config(make_app(make_service(settings)), log_config=None, port=0)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def listening() -> Callable[[Settings], AbstractContextManager[str]]:
+    """A server in a thread, with settings, as long as the context lasts; gives its address."""
+    return _listening
+
+
 @pytest.fixture
 def live(run: Path, tmp_path: Path) -> Iterator[Callable[..., str]]:
     """Starts a server in a thread, at a free port; returns its address."""
@@ -111,20 +140,6 @@ def live(run: Path, tmp_path: Path) -> Iterator[Callable[..., str]]:
 
         def start(**settings: Any) -> str:
             given = {"places": [Place("main", run, 1.0)], "database": str(tmp_path / "r.sqlite"), **settings}
-            config = uvicorn.Config(make_app(make_service(Settings(**given))), log_config=None, port=0)
-            server = uvicorn.Server(config)
-            thread = threading.Thread(target=server.run)
-            thread.start()
-
-            def stop() -> None:
-                server.should_exit = True
-                thread.join()
-
-            stack.callback(stop)
-            while not server.started:
-                assert thread.is_alive()
-                time.sleep(0.02)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            return f"http://127.0.0.1:{port}"
+            return stack.enter_context(_listening(Settings(**given)))
 
         yield start

@@ -1,18 +1,20 @@
 """Training anew with the ratings that a server took, and reading them as a store."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from refeed import Ratings, Recommender
+from refeed import Ratings, Recommender, load_recipe
 from refeed.errors import DataError
 from refeed.ratings.read import prepare
 from refeed.serve.histories import without_forgotten
 from refeed.serve.retrain import exchange, merged, retrain
 from refeed.serve.store import RatingsStore
+from refeed.training.fit import fit
 
 
 def test_a_stores_ratings_are_prepared_like_a_table(database: str, tmp_path: Path) -> None:
@@ -106,14 +108,14 @@ def test_a_model_that_learned_what_changed_takes_the_old_ones_place(run: Path, t
     done = retrain(run, str(tmp_path / "r.sqlite"), hold_back=0.3)
     assert done.new_ratings == 720
     assert done.swapped
-    assert done.new_rmse is not None
-    assert done.old_rmse is not None
-    assert done.new_rmse < done.old_rmse
+    assert done.new is not None
+    assert done.old is not None
+    assert done.new < done.old
     assert "new-3" in Recommender.load(run).histories.user_ids
     assert "new-3" not in Recommender.load(tmp_path / "run.previous").histories.user_ids
 
     again = retrain(run, str(tmp_path / "r.sqlite"), hold_back=0.3)
-    assert (again.new_ratings, again.swapped, again.new_rmse) == (0, False, None)
+    assert (again.new_ratings, again.swapped, again.new) == (0, False, None)
 
 
 def test_a_worse_model_is_put_aside(run: Path, tmp_path: Path) -> None:
@@ -125,6 +127,29 @@ def test_a_worse_model_is_put_aside(run: Path, tmp_path: Path) -> None:
     assert "put aside" in str(done)
     assert (run / "model.safetensors").read_bytes() == before
     assert (tmp_path / "run.worse/model.safetensors").exists()
+
+
+def test_a_model_of_clicks_is_compared_by_its_lists_and_stays_one(trained: Path, tmp_path: Path) -> None:
+    histories = Recommender.load(trained).histories
+    clicks = replace(histories, values=np.ones(len(histories), dtype=np.float32), kind="interactions")
+    run = tmp_path / "clicks"
+    fit(clicks, None, load_recipe("default", []), run)
+    store = RatingsStore.open(tmp_path / "r.sqlite")
+    generator = np.random.default_rng(0)
+    popular = np.argsort(-histories.item_counts)[:40]
+    for user in range(60):
+        items = generator.choice(popular, 12, replace=False).tolist()
+        store.rate(f"new-{user}", {histories.item_ids[item]: 1.0 for item in items})
+    done = retrain(run, str(tmp_path / "r.sqlite"), hold_back=0.3, tolerance=1.0)
+    assert (done.measure, done.swapped, done.warm) == ("nDCG@10", True, False)
+    assert done.new is not None
+    assert done.old is not None
+    assert 0 < done.old < 1
+    assert 0 < done.new < 1
+    assert "nDCG@10" in str(done)
+    again = Recommender.load(run).trained
+    assert again.kind == "interactions"
+    assert again.lists is not None
 
 
 def test_folders_are_exchanged_and_the_old_one_stays(tmp_path: Path) -> None:
@@ -142,9 +167,6 @@ def test_a_server_goes_on_with_the_new_model(client: TestClient, run: Path, trai
     shutil.rmtree(run)
     other = trained.with_name("other")
     if not other.exists():
-        from refeed import load_recipe  # noqa: PLC0415
-        from refeed.training.fit import fit  # noqa: PLC0415
-
         histories = Recommender.load(trained).histories
         fit(histories, None, load_recipe("default", ["train.steps=5", "model.width=4"]), other)
     shutil.copytree(other, run)

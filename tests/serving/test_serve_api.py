@@ -237,6 +237,26 @@ def test_a_mistake_is_a_problem_that_says_what_was_expected(
     assert problem["request"] == answer.headers["x-request-id"]
 
 
+def test_browsers_are_told_by_a_page_and_programs_by_a_problem(client: TestClient) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for path in ("/nothing", "/model?name=nothing"):
+        shown = client.get(path, headers=browser)
+        assert shown.status_code == 404
+        assert shown.headers["content-type"].startswith("text/html")
+        assert "There is no such thing" in shown.text
+        assert shown.headers["x-request-id"] in shown.text
+        assert client.get(path).headers["content-type"] == "application/problem+json"
+    told = client.get("/v1/items/nonsense", headers=browser)
+    assert told.headers["content-type"] == "application/problem+json"
+
+
+def test_every_tab_of_the_page_opens(client: TestClient) -> None:
+    for path in ("/", "/model", "/page/report?name=main", "/api", "/docs"):
+        answer = client.get(path)
+        assert answer.status_code == 200, path
+        assert answer.headers["content-type"].startswith("text/html")
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"history": {"318": NaN}}', '{"history": {"\\ud800": 1}}'])
 def test_what_is_no_json_of_ours_is_a_problem(client: TestClient, text: str) -> None:
     answer = client.post("/v1/recommend", content=text, headers={"content-type": "application/json"})

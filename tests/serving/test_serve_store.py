@@ -28,7 +28,7 @@ def test_the_latest_rating_counts_and_one_can_be_taken_back(database: str) -> No
     store.rate("bob", {"1": 5.0})
     store.clear("ann", "2")
     assert store.ratings("ann") == {"1": 2.0}
-    assert store.changes("ann") == {"1": 2.0, "2": None}
+    assert {item: rating for item, (rating, _) in store.changes("ann").items()} == {"1": 2.0, "2": None}
     assert store.ratings("bob") == {"1": 5.0}
     assert store.count() == (2, 2)
     assert [row[:3] for row in store.latest()] == [("ann", "1", 2.0), ("bob", "1", 5.0), ("ann", "2", None)]
@@ -92,11 +92,11 @@ def test_attributes_filter_by_value_by_one_of_several_and_by_range(database: str
     facts.put_attributes("1", {"genre": ["Drama", "War"], "year": 1998})
     facts.put_attributes("2", {"genre": "Comedy", "year": 2004})
     facts.put_attributes("2", {"genre": "Comedy", "year": 2005})
-    assert facts.where({"genre": "Drama"}) == {"1"}
-    assert facts.where({"genre": ["War", "Comedy"]}) == {"1", "2"}
-    assert facts.where({"genre": ["War", "Comedy"], "year": {"min": 2000}}) == {"2"}
-    assert facts.where({"year": {"min": 1990, "max": 2004}}) == {"1"}
-    assert facts.where({"colour": "red"}) == set()
+    assert facts.fit("genre", "Drama") == ({"1"}, {"1", "2"})
+    assert facts.fit("genre", ["War", "Comedy"]) == ({"1", "2"}, {"1", "2"})
+    assert facts.fit("year", {"min": 2000}) == ({"2"}, {"1", "2"})
+    assert facts.fit("year", {"min": 1990, "max": 2004}) == ({"1"}, {"1", "2"})
+    assert facts.fit("colour", "red") == (set(), set())
     assert facts.attributes_of("2") == {"genre": ["Comedy"], "year": [2005.0]}
 
 

@@ -154,7 +154,6 @@ def test_a_model_that_does_not_fold_in_is_not_served(trained: Path, tmp_path: Pa
         Engine.load("a", tmp_path / "items")
 
 
-@pytest.mark.slow  # the report of a model without epochs; the issue of the server is open
 def test_other_kinds_are_served_without_what_they_cannot_say(
     serving: Callable[..., TestClient], trained: Path, tmp_path: Path
 ) -> None:

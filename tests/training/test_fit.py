@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,26 +18,36 @@ from refeed.config.baselines import TimeSvdppConfig
 from refeed.errors import ConfigError, DataError, ModelError, TrainingDivergedError
 from refeed.model_folder import create_folder
 from refeed.optim.optimizer import takes_sparse_path
-from refeed.progress import report_progress
+from refeed.progress import report_progress, silent
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
 
 PROGRAM = """
+import os
+import signal
 import sys
 from pathlib import Path
 from refeed.config import config_from_toml
 from refeed.ratings.store import Ratings
 from refeed.training.fit import fit
-from refeed.progress import report_progress
+from refeed.progress import silent
 
-folder, out, resume = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "resume"
+folder, out, batches = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+
+class Dying(type(silent)):
+    def advance(self, users, loss):
+        global batches
+        batches -= 1
+        if not batches:
+            os.kill(os.getpid(), signal.SIGKILL)
+
 config = config_from_toml((folder / "config.toml").read_text(), where="test")
 train, valid = Ratings.load(folder / "train"), Ratings.load(folder / "valid")
-with report_progress() as reporter:
-    fit(train, valid, config, out, resume=resume, reporter=reporter)
+fit(train, valid, config, out, reporter=Dying())
 """
+HANGS = 600  # seconds; a process that takes longer has come to a halt
 
 
 def simulated(seed: int = 0, users: int = 60, items: int = 40) -> tuple[Ratings, Ratings]:
@@ -82,17 +91,34 @@ def assert_same_run(one: Path, other: Path) -> None:
         assert (one / name).read_bytes() == (other / name).read_bytes()
 
 
-def start(folder: Path, out: Path, mode: str, *, processes: int = 1) -> subprocess.Popen[str]:
+class Interrupted(type(silent)):  # type: ignore[misc]
+    """What somebody hears who presses Ctrl-C after so many batches."""
+
+    def __init__(self, batches: int) -> None:
+        self.left = batches
+        self.said: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+    def advance(self, users: int, loss: float) -> None:  # noqa: ARG002
+        self.left -= 1
+        if not self.left:
+            signal.raise_signal(signal.SIGINT)
+
+
+def start(folder: Path, out: Path, *, processes: int = 1, killed_after: int = 0) -> subprocess.Popen[str]:
+    """Train in one process or several, which are killed after so many batches (0: never)."""
     command = [sys.executable]
     if processes > 1:
         command += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     script = folder / "program.py"
     script.write_text(PROGRAM)
     return subprocess.Popen(
-        [*command, str(script), str(folder), str(out), mode],
+        [*command, str(script), str(folder), str(out), str(killed_after)],
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
     )
 
 
@@ -105,7 +131,7 @@ def prepared(folder: Path, config: Config) -> Path:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=HANGS)
     assert process.returncode == 0, said
     return said
 
@@ -129,35 +155,26 @@ def test_training_learns_what_was_planted(tmp_path: Path) -> None:
 
 def test_killed_in_the_middle_of_an_epoch_and_resumed_equals_never_stopped(tmp_path: Path) -> None:
     # Batches of one user, and a checkpoint after each of them.
-    config = config_of(lr=5e-4, batch=1, epochs=14, checkpoint_minutes=1e-6)
-    folder = prepared(tmp_path, config)
-    finish(start(folder, tmp_path / "whole", "start"))
-    killed = start(folder, tmp_path / "killed", "start")
-    metrics = tmp_path / "killed" / "metrics.jsonl"
-    while not metrics.exists() or len(metrics.read_text().splitlines()) < 2:
-        assert killed.poll() is None, killed.communicate()[1]
-        time.sleep(0.001)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
+    config = config_of(lr=5e-4, batch=1, epochs=3, checkpoint_minutes=1e-6)
+    fit(*simulated(), config, tmp_path / "whole")
+    killed = start(prepared(tmp_path, config), tmp_path / "killed", killed_after=60 + 25)
+    _, said = killed.communicate(timeout=HANGS)
+    assert killed.returncode == -signal.SIGKILL, said
     place = torch.load(tmp_path / "killed" / "resume.pt", weights_only=True)["state"]["place"]
-    assert 0 < place["epoch"] < 14, "killed too late to prove anything"
-    finish(start(folder, tmp_path / "killed", "resume"))
+    assert (place["epoch"], len(metrics_of(tmp_path / "killed"))) == (1, 1)
+    fit(*simulated(), config, tmp_path / "killed", resume=True)
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
 
 def test_ctrl_c_stops_after_the_batch_with_everything_saved(tmp_path: Path) -> None:
-    folder = prepared(tmp_path, config_of(lr=5e-4, batch=1, epochs=14))
-    finish(start(folder, tmp_path / "whole", "start"))
-    stopped = start(folder, tmp_path / "stopped", "start")
-    while not (tmp_path / "stopped" / "metrics.jsonl").exists():
-        assert stopped.poll() is None, stopped.communicate()[1]
-        time.sleep(0.001)
-    stopped.send_signal(signal.SIGINT)
-    _, said = stopped.communicate(timeout=60)
-    assert stopped.returncode != 0
-    assert "everything is saved, --resume goes on" in said
-    assert TrainedModel.load(tmp_path / "stopped", "last").config.train.epochs == 14
-    finish(start(folder, tmp_path / "stopped", "resume"))
+    config = config_of(lr=5e-4, batch=1, epochs=3)
+    fit(*simulated(), config, tmp_path / "whole")
+    reporter = Interrupted(60 + 25)
+    with pytest.raises(KeyboardInterrupt):
+        fit(*simulated(), config, tmp_path / "stopped", reporter=reporter)
+    assert reporter.said[-1] == "stopped in epoch 2 after batch 25; everything is saved, --resume goes on"
+    assert TrainedModel.load(tmp_path / "stopped", "last").config.train.epochs == 3
+    fit(*simulated(), config, tmp_path / "stopped", resume=True)
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
@@ -191,8 +208,8 @@ def test_n_epochs_and_n_more_equal_2n(tmp_path: Path) -> None:
 def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
     config = config_of(precision="float64", epochs=3)
     folder = prepared(tmp_path, config)
-    finish(start(folder, tmp_path / "one", "start"))
-    finish(start(folder, tmp_path / "two", "start", processes=2))
+    fit(*simulated(), config, tmp_path / "one")
+    finish(start(folder, tmp_path / "two", processes=2))
     for one, two in zip(metrics_of(tmp_path / "one"), metrics_of(tmp_path / "two"), strict=True):
         assert one == pytest.approx(two, abs=1e-12)
     weights, others = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
@@ -391,16 +408,11 @@ def test_sparse_updates_give_the_numbers_of_dense_ones(
 
 
 def test_sparse_updates_stopped_by_ctrl_c_and_resumed_equal_never_stopped(tmp_path: Path) -> None:
-    config = config_of(lr=5e-4, batch=1, epochs=14, refeed=0, update_path="sparse")
-    folder = prepared(tmp_path, config)
-    finish(start(folder, tmp_path / "whole", "start"))
-    stopped = start(folder, tmp_path / "stopped", "start")
-    while not (tmp_path / "stopped" / "metrics.jsonl").exists():
-        assert stopped.poll() is None, stopped.communicate()[1]
-        time.sleep(0.001)
-    stopped.send_signal(signal.SIGINT)
-    assert "everything is saved" in stopped.communicate(timeout=60)[1]
-    finish(start(folder, tmp_path / "stopped", "resume"))
+    config = config_of(lr=5e-4, batch=1, epochs=3, refeed=0, update_path="sparse")
+    fit(*simulated(), config, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(*simulated(), config, tmp_path / "stopped", reporter=Interrupted(60 + 25))
+    fit(*simulated(), config, tmp_path / "stopped", resume=True)
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
@@ -408,8 +420,8 @@ def test_two_processes_with_sparse_updates_give_the_numbers_of_one(tmp_path: Pat
     # The last batch of an epoch has one user, so that one process has none.
     config = config_of(precision="float64", epochs=2, refeed=0, batch=59, update_path="sparse")
     folder = prepared(tmp_path, config)
-    finish(start(folder, tmp_path / "one", "start"))
-    finish(start(folder, tmp_path / "two", "start", processes=2))
+    fit(*simulated(), config, tmp_path / "one")
+    finish(start(folder, tmp_path / "two", processes=2))
     for one, two in zip(metrics_of(tmp_path / "one"), metrics_of(tmp_path / "two"), strict=True):
         assert one == pytest.approx(two, abs=1e-12)
     weights, others = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))

@@ -140,17 +140,26 @@ def test_a_network_that_learns_is_trained_to_its_end(tmp_path: Path) -> None:
     assert len([line for line in metrics_of(tmp_path / "run") if line["member"] == 2]) == 8
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a blend whose training never stopped."""
+    out = tmp_path_factory.mktemp("blend") / "whole"
+    fit(*simulated(), blend_of(), out)
+    return out
+
+
 @pytest.mark.parametrize("stopped", [1, 3, 4, 5, 6])
-def test_a_blend_stopped_anywhere_and_resumed_equals_never_stopped(tmp_path: Path, stopped: int) -> None:
+def test_a_blend_stopped_anywhere_and_resumed_equals_never_stopped(
+    whole: Path, tmp_path: Path, stopped: int
+) -> None:
     train, valid = simulated()
-    fit(train, valid, blend_of(), tmp_path / "whole")
     if stopped < 6:
         with pytest.raises(KeyboardInterrupt):
             fit(train, valid, blend_of(), tmp_path / "stopped", reporter=stopping_after(stopped))
     else:
         fit(train, valid, blend_of(), tmp_path / "stopped")
     fit(train, valid, blend_of(), tmp_path / "stopped", resume=True)
-    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+    assert_same_run(whole, tmp_path / "stopped")
 
 
 def test_until_the_network_is_trained_the_folder_predicts_as_the_ridge_autoencoder(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import re
 import signal
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_fit import assert_same_run, finish, metrics_of, prepared, simulated, start
+from test_fit import HANGS, assert_same_run, finish, metrics_of, prepared, simulated, start
 
 from refeed.config import AutoencoderConfig, Config, RidgeConfig, TrainConfig, config_from_toml
 from refeed.errors import ConfigError, ModelError, TrainingDivergedError
@@ -56,16 +55,12 @@ def test_steps_end_the_training_in_the_middle_of_an_epoch(tmp_path: Path) -> Non
 
 
 def test_a_ridge_autoencoder_stopped_and_resumed_equals_never_stopped(tmp_path: Path) -> None:
-    config = ridge_of(batch=1, steps=400, checkpoint_minutes=1e-6)
-    folder = prepared(tmp_path, config)
-    finish(start(folder, tmp_path / "whole", "start"))
-    killed = start(folder, tmp_path / "killed", "start")
-    while not (tmp_path / "killed" / "metrics.jsonl").exists():
-        assert killed.poll() is None, killed.communicate()[1]
-        time.sleep(0.001)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-    finish(start(folder, tmp_path / "killed", "resume"))
+    config = ridge_of(batch=1, steps=150, checkpoint_minutes=1e-6)
+    fit(*simulated(), config, tmp_path / "whole")
+    killed = start(prepared(tmp_path, config), tmp_path / "killed", killed_after=60 + 25)
+    _, said = killed.communicate(timeout=HANGS)
+    assert killed.returncode == -signal.SIGKILL, said
+    fit(*simulated(), config, tmp_path / "killed", resume=True)
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
 
@@ -95,9 +90,9 @@ def test_a_ridge_autoencoder_that_diverges_ends_as_an_error_of_the_training(tmp_
 
 
 def test_two_processes_give_a_ridge_autoencoder_the_numbers_of_one(tmp_path: Path) -> None:
-    folder = prepared(tmp_path, ridge_of(precision="float64", batch=59))  # one process has no user at times
-    finish(start(folder, tmp_path / "one", "start"))
-    finish(start(folder, tmp_path / "two", "start", processes=2))
+    config = ridge_of(precision="float64", batch=59)  # one process has no user at times
+    fit(*simulated(), config, tmp_path / "one")
+    finish(start(prepared(tmp_path, config), tmp_path / "two", processes=2))
     for one, two in zip(metrics_of(tmp_path / "one"), metrics_of(tmp_path / "two"), strict=True):
         assert one == pytest.approx(two, abs=1e-10)
     weights, others = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ fit(train, valid, config, out, resume=True)
 """
 CONFIG = Config(
     model=AutoencoderConfig(encoder=[12, 8], dropout=0.3),
-    train=TrainConfig(lr=0.01, batch=16, epochs=60, refeed=1, seed=3),
+    train=TrainConfig(lr=0.01, batch=16, epochs=40, refeed=1, seed=3),
 )
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
@@ -58,10 +59,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     everything.select(held_out).compact().save(folder / "valid")
     (folder / "config.toml").write_text(CONFIG.to_toml())
     (folder / "program.py").write_text(PROGRAM)
-    started = time.monotonic()
     undisturbed = launch(folder, "undisturbed")
     assert undisturbed.wait() == 0, (folder / "undisturbed.log").read_text()
-    (folder / "seconds").write_text(str(time.monotonic() - started))
     return folder
 
 
@@ -85,26 +84,29 @@ def workers(agent: subprocess.Popen[str]) -> list[int]:
     return sorted(found)
 
 
+def finished_epochs(run: Path) -> int:
+    metrics = run / "metrics.jsonl"
+    return len(metrics.read_text().splitlines()) if metrics.exists() else 0
+
+
 def go_on_after_a_kill(folder: Path, seed: int) -> None:
-    """SIGKILL one of two ranks at a random time; torchrun starts both again with the same words."""
+    """SIGKILL one of two ranks after a random epoch; torchrun starts both again with the same words."""
     draw, out = random.Random(seed), f"killed-{seed}"
-    seconds = float((folder / "seconds").read_text())
-    agent = launch(folder, out, restarts=3)
-    while not (pids := workers(agent)) or len(pids) < 2:
+    agent, epochs = launch(folder, out, restarts=3), draw.randrange(CONFIG.train.epochs // 2)
+    while agent.poll() is None and (len(workers(agent)) < 2 or finished_epochs(folder / out) < epochs):
         time.sleep(0.01)
-    time.sleep(draw.uniform(0, 0.8 * seconds))
-    if agent.poll() is None:
-        os.kill(draw.choice(workers(agent)), signal.SIGKILL)
-    assert agent.wait(timeout=300) == 0, (folder / f"{out}.log").read_text()
+    if agent.poll() is None and (ranks := workers(agent)):
+        with suppress(ProcessLookupError):  # it was quicker
+            os.kill(draw.choice(ranks), signal.SIGKILL)
+    assert agent.wait() == 0, (folder / f"{out}.log").read_text()
     for name in ("model.safetensors", "last.safetensors"):
         assert (folder / out / name).read_bytes() == (folder / "undisturbed" / name).read_bytes()
 
 
-@pytest.mark.parametrize("seed", [0, 1])
 def test_a_killed_rank_is_started_again_and_the_bits_are_those_of_an_undisturbed_training(
-    folder: Path, seed: int
+    folder: Path,
 ) -> None:
-    go_on_after_a_kill(folder, seed)
+    go_on_after_a_kill(folder, seed=0)
 
 
 @pytest.mark.slow
@@ -140,7 +142,7 @@ def test_a_rank_that_hangs_ends_the_training_with_a_message_in_the_time_that_is_
             assert ranks[0].poll() is None
             time.sleep(0.01)
         ranks[1].send_signal(signal.SIGSTOP)
-        _, said = ranks[0].communicate(timeout=300)
+        _, said = ranks[0].communicate()
     finally:
         for rank in ranks:
             rank.kill()

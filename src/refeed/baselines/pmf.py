@@ -11,6 +11,7 @@ from refeed.baselines.epochs import best_epoch
 from refeed.baselines.solution import Factors
 from refeed.config.baselines import PmfConfig
 from refeed.errors import TrainingDivergedError
+from refeed.optim.optimizer import uncompiled
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
 
@@ -77,7 +78,7 @@ def _epochs(config: PmfConfig, train: Ratings, seed: int) -> Iterator[tuple[Tens
     factors[1][torch.from_numpy(train.item_counts == 0)] = 0
     biases = [torch.zeros(size) for size in sizes if config.biases]
     state = tuple(part.requires_grad_() for part in [*factors, *biases])
-    optimizer = torch.optim.SGD(state, config.lr, momentum=config.momentum, fused=True)
+    optimizer = uncompiled(torch.optim.SGD)(state, config.lr, momentum=config.momentum, fused=True)
     users, items = torch.from_numpy(train.users), torch.from_numpy(train.items.astype(np.int64))
     values = torch.from_numpy(train.values - np.float32(train.mean))
     # Small enough that no user or item has many ratings in one: their gradients are summed.

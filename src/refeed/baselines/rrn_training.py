@@ -12,6 +12,7 @@ from refeed.baselines.rrn_side import Side
 from refeed.baselines.steps import Steps
 from refeed.config.baselines import RrnConfig
 from refeed.models.autoencoder.dropout import Dropout
+from refeed.optim.optimizer import uncompiled
 from refeed.ratings.store import Ratings
 
 __all__ = ["Learner", "learners"]
@@ -126,8 +127,8 @@ def learners(
         own = side.stationary.weight
         network = [part for part in side.parameters() if part is not own]
         return (
-            torch.optim.Adam(network, config.lr, weight_decay=config.l2),
-            torch.optim.SparseAdam([own], config.lr),
+            uncompiled(torch.optim.Adam)(network, config.lr, weight_decay=config.l2),
+            uncompiled(torch.optim.SparseAdam)([own], config.lr),
         )
 
     items = train.items.astype(np.int64)

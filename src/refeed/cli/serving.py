@@ -125,8 +125,13 @@ def retrain(
     hold_back: Annotated[
         float, typer.Option(help="Share of the new ratings to compare both models by.")
     ] = 0.1,
-    tolerance: Annotated[float, typer.Option(help="By how much the new RMSE may be higher.")] = 0.0,
+    tolerance: Annotated[
+        float, typer.Option(help="By how much the new RMSE may be higher, or nDCG@10 lower.")
+    ] = 0.0,
     force: Annotated[bool, typer.Option("--force", help="Also with few new ratings.")] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Do not start from what the old model has learned.")
+    ] = False,
     server: Annotated[
         str | None,
         typer.Option(metavar="URL", help="A server to load the new model.", envvar="REFEED_SERVER"),
@@ -140,7 +145,7 @@ def retrain(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a served model anew with the ratings that were given since, and swap it in if it is not worse.
+    """Train a served model further with the ratings that were given since, and swap it in if it is not worse.
 
     Who was forgotten is left out. The old folder stays as RUN.previous.
     """
@@ -157,6 +162,7 @@ def retrain(
             hold_back=hold_back,
             tolerance=tolerance,
             force=force,
+            anew=anew,
             reporter=reporter,
         )
     if done.swapped and server is not None:

@@ -60,7 +60,7 @@ class LinearConfig(ItemToItemConfig):
 class LocalConfig(ItemToItemConfig):
     """The linear autoencoder with a weight for near items alone (see `ItemToItemConfig`).
 
-    Without validation, λ is 50 and a is 0.5.
+    Without validation, λ is 100, a and b are 0.5.
 
     Args:
         neighbours: K: how many items each item is predicted from.

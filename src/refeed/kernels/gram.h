@@ -86,35 +86,102 @@ static void NAME(bundle_neighbours)(const NAME(local_task) *t, int64_t bundle) {
     free(touched);
 }
 
-/* The Gram matrix of each item's neighbours (ascending; -1 at the end where there are fewer), its lower triangle as
-   LAPACK sees it; and their products with the item itself, in `cosines`. */
-static void NAME(bundle_grams)(const NAME(local_task) *t, int64_t bundle) {
-    int32_t *place = malloc(t->n_items * sizeof *place);
-    if (place) memset(place, 0xff, t->n_items * sizeof *place);
-    for (int64_t i = bundle * BUNDLE; place && i < t->n && i < (bundle + 1) * BUNDLE; i++) {
-        const int32_t *neighbours = t->neighbours + i * t->k;
-        int64_t k = 0;
-        while (k < t->k && neighbours[k] >= 0) place[neighbours[k]] = (int32_t)k, k++;
-        REAL *matrix = t->grams + i * t->k * t->k, *products = t->cosines + i * t->k;
-        memset(matrix, 0, t->k * t->k * sizeof *matrix);
-        memset(products, 0, t->k * sizeof *products);
-        for (int64_t a = 0; a < k; a++)
-            for (int32_t p = t->item_bounds[neighbours[a]]; p < t->item_bounds[neighbours[a] + 1]; p++) {
-                const REAL value = t->values[t->order[p]];
-                for (int32_t q = t->order[p]; q < t->bounds[t->users[p] + 1]; q++) {
-                    const int32_t b = place[t->items[q]];
-                    if (b >= 0) matrix[a * t->k + b] += value * t->values[q];
-                }
-            }
-        const int64_t item = t->first + i;
-        for (int32_t p = t->item_bounds[item]; p < t->item_bounds[item + 1]; p++)
-            for (int32_t q = t->bounds[t->users[p]]; q < t->bounds[t->users[p] + 1]; q++) {
-                const int32_t b = place[t->items[q]];
-                if (b >= 0) products[b] += t->values[t->order[p]] * t->values[q];
-            }
-        for (int64_t a = 0; a < k; a++) place[neighbours[a]] = -1;
+#define USERS_AT_ONCE 65536 /* whose counts stay in the processor's cache */
+
+/* What the neighbours of an item have in common, a range of users at a time: for each user in the range the entries of
+   X at the neighbours. */
+typedef struct {
+    int32_t *counts, *touched; /* entries of each user; the users who have any */
+    int64_t *ends;             /* of each user's entries */
+    int32_t *columns;          /* which neighbour */
+    REAL *values;
+    int64_t room;
+} NAME(overlap);
+
+static int NAME(make_room)(NAME(overlap) * o, int64_t room) {
+    if (room <= o->room) return 1;
+    free(o->columns), free(o->values);
+    o->room = 2 * room;
+    o->columns = malloc(o->room * sizeof *o->columns);
+    o->values = malloc(o->room * sizeof *o->values);
+    return o->columns && o->values;
+}
+
+/* Add to the upper triangle of the k neighbours' matrix what the users from `first` on have in common. The pairs of
+   neighbour a from `from[a]` on, and before `to[a]`, are theirs. */
+static void NAME(add_overlap)(const NAME(local_task) *t, NAME(overlap) * o, int64_t k, int64_t first,
+                              const int32_t *from, const int32_t *to, REAL *matrix) {
+    int64_t touched = 0, total = 0;
+    for (int64_t a = 0; a < k; a++)
+        for (int32_t p = from[a]; p < to[a]; p++)
+            if (!o->counts[t->users[p] - first]++) o->touched[touched++] = (int32_t)(t->users[p] - first);
+    for (int64_t at = 0; at < touched; at++) o->ends[o->touched[at]] = total, total += o->counts[o->touched[at]];
+    const int fits = NAME(make_room)(o, total);
+    for (int64_t a = 0; a < k && fits; a++)
+        for (int32_t p = from[a]; p < to[a]; p++) {
+            const int64_t place = o->ends[t->users[p] - first]++;
+            o->columns[place] = (int32_t)a, o->values[place] = t->values[t->order[p]];
+        }
+    for (int64_t at = 0, begin = 0; at < touched; at++) {
+        const int64_t end = begin + o->counts[o->touched[at]];
+        for (int64_t x = begin; x < end && fits; x++) {
+            REAL *row = matrix + o->columns[x] * t->k;
+            for (int64_t y = x; y < end; y++) row[o->columns[y]] += o->values[x] * o->values[y];
+        }
+        o->counts[o->touched[at]] = 0, begin = end;
     }
-    free(place);
+}
+
+/* The Gram matrix of an item's neighbours (ascending; -1 at the end where there are fewer), its lower triangle as
+   LAPACK sees it. */
+static void NAME(gram_of)(const NAME(local_task) *t, NAME(overlap) * o, const int32_t *neighbours, int32_t *from,
+                          int32_t *to, REAL *matrix) {
+    int64_t k = 0, first = INT32_MAX;
+    memset(matrix, 0, t->k * t->k * sizeof *matrix);
+    for (; k < t->k && neighbours[k] >= 0; k++) {
+        from[k] = t->item_bounds[neighbours[k]];
+        if (from[k] < t->item_bounds[neighbours[k] + 1] && t->users[from[k]] < first) first = t->users[from[k]];
+    }
+    while (first < INT32_MAX) { /* the next range begins with the first user who is left */
+        int64_t next = INT32_MAX;
+        for (int64_t a = 0; a < k; a++) {
+            const int32_t end = t->item_bounds[neighbours[a] + 1];
+            for (to[a] = from[a]; to[a] < end && t->users[to[a]] < first + USERS_AT_ONCE;) to[a]++;
+            if (to[a] < end && t->users[to[a]] < next) next = t->users[to[a]];
+        }
+        NAME(add_overlap)(t, o, k, first, from, to, matrix);
+        memcpy(from, to, k * sizeof *from);
+        first = next;
+    }
+}
+
+/* The products of an item's neighbours with the item itself. */
+static void NAME(products_of)(const NAME(local_task) *t, int64_t item, const int32_t *neighbours, int32_t *place,
+                              REAL *products) {
+    memset(products, 0, t->k * sizeof *products);
+    for (int64_t a = 0; a < t->k && neighbours[a] >= 0; a++) place[neighbours[a]] = (int32_t)a;
+    for (int32_t p = t->item_bounds[item]; p < t->item_bounds[item + 1]; p++)
+        for (int32_t q = t->bounds[t->users[p]]; q < t->bounds[t->users[p] + 1]; q++) {
+            const int32_t b = place[t->items[q]];
+            if (b >= 0) products[b] += t->values[t->order[p]] * t->values[q];
+        }
+    for (int64_t a = 0; a < t->k && neighbours[a] >= 0; a++) place[neighbours[a]] = -1;
+}
+
+/* Both of the items of a bundle; the products in `cosines`. */
+static void NAME(bundle_grams)(const NAME(local_task) *t, int64_t bundle) {
+    NAME(overlap) o = {.counts = calloc(USERS_AT_ONCE, sizeof *o.counts),
+                       .touched = malloc(USERS_AT_ONCE * sizeof *o.touched),
+                       .ends = malloc(USERS_AT_ONCE * sizeof *o.ends)};
+    int32_t *place = malloc(t->n_items * sizeof *place), *ranges = malloc(2 * t->k * sizeof *ranges);
+    if (place) memset(place, 0xff, t->n_items * sizeof *place);
+    const int fits = place && ranges && o.counts && o.touched && o.ends;
+    for (int64_t i = bundle * BUNDLE; fits && i < t->n && i < (bundle + 1) * BUNDLE; i++) {
+        const int32_t *neighbours = t->neighbours + i * t->k;
+        NAME(gram_of)(t, &o, neighbours, ranges, ranges + t->k, t->grams + i * t->k * t->k);
+        NAME(products_of)(t, t->first + i, neighbours, place, t->cosines + i * t->k);
+    }
+    free(place), free(ranges), free(o.counts), free(o.touched), free(o.ends), free(o.columns), free(o.values);
 }
 
 static void NAME(neighbours_of)(const void *task, int64_t from, int64_t to) {

@@ -1,6 +1,7 @@
 """The optimizers."""
 
-from collections.abc import Collection, Iterable
+import inspect
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from refeed.config import TrainConfig
 from refeed.optim.lazy_updates import AdamW, Momentum, Rule
 from refeed.optim.row_sparse import RowSparse
 
-__all__ = ["flush", "make_optimizer", "set_learning_rate", "takes_sparse_path"]
+__all__ = ["flush", "make_optimizer", "set_learning_rate", "takes_sparse_path", "uncompiled"]
 
 # A sparse update costs more for a row than a dense one (benchmarks/step.py, catalogue.py): with the compiled
 # kernels about three times as much, else more.
@@ -70,12 +71,25 @@ def make_optimizer(
 
 def _dense(parameters: Iterable[dict[str, Any]], config: TrainConfig) -> torch.optim.Optimizer:
     if config.optimizer == "sgd":
-        return torch.optim.SGD(
+        return uncompiled(torch.optim.SGD)(
             parameters, config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
         )
-    if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
-    return torch.optim.AdamW(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
+    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+    return uncompiled(kind)(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
+
+
+def uncompiled(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+    """The same optimizer without what `torch.compile` needs around its methods.
+
+    PyTorch's decorators import the compiler when a method is first called, which takes two seconds, more than
+    many a training. Nothing here is compiled.
+
+    Args:
+        kind: one of PyTorch's optimizers, all of whose updates are made without gradients.
+    """
+    names = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+    bare = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    return type(kind.__name__, (kind,), {**bare, "step": torch.no_grad()(inspect.unwrap(kind.step))})
 
 
 def flush(optimizer: torch.optim.Optimizer) -> None:

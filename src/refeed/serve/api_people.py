@@ -20,7 +20,7 @@ from refeed.serve.bodies import (
 )
 from refeed.serve.lineup import Served
 from refeed.serve.problems import RESPONSES
-from refeed.serve.service import Filters, Service, Wish
+from refeed.serve.service import Filters, Service, Wish, parsed_where
 
 __all__ = ["people_routes"]
 
@@ -77,7 +77,12 @@ def people_routes(service: Service) -> APIRouter:
         wish = Wish(liked=body.liked, reasons=-1)
         question, unknown = service.question(served.engine, body.history or {}, wish, asked=[body.item])
         (line,) = await service.lines(served, question)
-        return answered(request, served, {**line, "unknown": unknown})
+        total = (
+            None
+            if line["rating"] is None or line["level"] is None
+            else line["level"] + sum(one["adds"] for one in line["because"])
+        )
+        return answered(request, served, {**line, "prediction": total, "unknown": unknown})
 
     @routes.get(
         "/v1/users/{user}/recommendations", response_model=Recommended, response_model_exclude_none=True
@@ -94,6 +99,10 @@ def people_routes(service: Service) -> APIRouter:
         exclude: Annotated[list[Id] | None, Query()] = None,
         only_list: Annotated[list[Name] | None, Query()] = None,
         exclude_list: Annotated[list[Name] | None, Query()] = None,
+        where: Annotated[
+            str | None,
+            Query(max_length=4_000, description='As JSON: `{"genre": "Drama", "year": {"min": 1990}}`.'),
+        ] = None,
         exclude_shown_since: Annotated[
             int | None, Query(ge=0, le=1 << 40, description="Unix seconds.")
         ] = None,
@@ -103,14 +112,16 @@ def people_routes(service: Service) -> APIRouter:
         served = service.lineup.pick(user, model)
         wish = Wish(k, offset, by, liked=liked, reasons=because)
         service.check_length(wish)
-        filters = Filters(only, exclude or (), only_list, exclude_list or ())
+        filters = Filters(only, exclude or (), only_list, exclude_list or (), parsed_where(where))
 
         def ask_the_store() -> tuple[Any, Any]:
             person = service.person(served.engine, user, exclude_shown_since)
             return person, service.candidates(served.engine, filters, person.hidden)
 
         person, (mask, named) = await run_in_threadpool(ask_the_store)
-        question, unknown = service.question(served.engine, person.history, wish, candidates=mask)
+        question, unknown = service.question(
+            served.engine, person.history, wish, candidates=mask, times=person.times
+        )
         lines = await service.lines(served, question)
         return answered(request, served, {"items": lines, "unknown": [*unknown, *named]})
 

@@ -53,7 +53,7 @@ def ratings_routes(service: Service) -> APIRouter:  # noqa: C901 - a function a 
         def find() -> RatingsOfUser:
             return RatingsOfUser(
                 ratings=service.store.ratings(user),
-                trained_on=engine.trained_on(user),
+                trained_on={item: rating for item, (rating, _) in engine.trained_on(user).items()},
                 not_interested=sorted(service.store.dismissed(user)),
             )
 

@@ -19,7 +19,7 @@ from refeed.serve.api_people import people_routes
 from refeed.serve.api_ratings import ratings_routes
 from refeed.serve.api_state import state_routes
 from refeed.serve.guard import Guard
-from refeed.serve.page import page_routes
+from refeed.serve.page import page_routes, shown_fault
 from refeed.serve.problems import Problem, add_handlers
 from refeed.serve.service import Service
 from refeed.serve.settings import Settings
@@ -55,7 +55,7 @@ def make_app(service: Service) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
     )
-    add_handlers(app)
+    add_handlers(app, shown_fault if service.settings.page else lambda *_: None)
     for routes in (people_routes, ratings_routes, item_routes, state_routes):
         # Not included: an included router is looked up at every request, which costs as much as the pass.
         app.router.routes.extend(routes(service).routes)

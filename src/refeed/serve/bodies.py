@@ -33,6 +33,7 @@ __all__ = [
     "Recommended",
     "Similar",
     "Stored",
+    "Where",
 ]
 
 Number = Annotated[FiniteFloat, Field(strict=True)]
@@ -87,7 +88,12 @@ class Recommend(_About):
     exclude: list[Id] = Field([], description="Leave these out.")
     only_lists: list[Name] | None = Field(None, description="Choose among the items of these lists alone.")
     exclude_lists: list[Name] = []
-    where: Where | None = Field(None, description="Conditions on attributes, all of which must hold.")
+    where: Where | None = Field(
+        None,
+        description="Conditions on attributes, all of which must hold: those of the model's titles table, "
+        "`ratings` (their number in training), and those that were put; a value, several, or min and max.",
+        examples=[{"genre": ["Drama", "War"], "year": {"min": 1990}}],
+    )
     include_seen: bool = False
     because: Annotated[int, Field(ge=0, le=50, strict=True)] = Field(3, description="Reasons of each line.")
 
@@ -114,6 +120,14 @@ class Because(BaseModel):
     adds: float = Field(description="Negative: takes off.")
 
 
+class Taken(BaseModel):
+    """Why the person may take an item up: `everybody` and what each item of the history adds to it."""
+
+    score: float = Field(description="The sum, on the scale of a share of people.")
+    everybody: float = Field(description="What everybody gets: the item's popularity.")
+    because: list[Because]
+
+
 class AnswerLine(BaseModel):
     """One item."""
 
@@ -126,7 +140,10 @@ class AnswerLine(BaseModel):
     score: float = Field(description="What a list is ranked by.")
     support: int = Field(description="Training ratings of the item.")
     level: float | None = Field(description="What is predicted of somebody unknown.")
-    because: list[Because]
+    because: list[Because] = Field(description="The ratings that add most to the prediction, or take off.")
+    taken: Taken | None = Field(
+        None, description="Why the person may take it up, in lists that are ranked by that; else null."
+    )
 
 
 class ListAnswer(BaseModel):
@@ -154,9 +171,10 @@ class Predicted(BaseModel):
 
 
 class Explained(AnswerLine):
-    """A prediction as a sum: `level` and what each rating adds, the weightiest first."""
+    """A prediction as a sum: `level` and what each rating adds, the weightiest first; `taken` likewise."""
 
     model: str
+    prediction: float | None = Field(description="The sum: `rating` before it is held within the scale.")
     unknown: list[str]
 
 

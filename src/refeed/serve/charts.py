@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["Bars", "Curves", "bars", "curves"]
 
 WIDTH, HEIGHT = 480.0, 260.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 12.0, 12.0, 40.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 12.0, 26.0, 40.0
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class _Scale:
 def _ticks(low: float, high: float) -> list[float]:
     """Four or so round numbers."""
     span = (high - low) or 1.0
-    step = 10 ** math.floor(math.log10(span / 4))
+    step = 10.0 ** math.floor(math.log10(span / 4))
     step *= next(factor for factor in (1, 2, 2.5, 5, 10) if span / (step * factor) <= 5)
     first = math.ceil(low / step - 1e-9)
     return [

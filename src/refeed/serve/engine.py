@@ -22,8 +22,10 @@ from refeed.models.liked import Liking, liked_threshold, probability_liked
 from refeed.models.list_score import list_scores
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
+from refeed.serve.attributes import ModelAttributes
 from refeed.serve.lines import By, Group, Labels, Line, Lines, Question, alike, best, listed_items
 from refeed.serve.passes import Fold, Pass, make_pass
+from refeed.serve.taken import TakenSums, is_quick, taken_sums
 from refeed.trained_model import TrainedModel
 
 __all__ = ["Answer", "Engine"]
@@ -162,15 +164,21 @@ class Engine:
 
     # ------------------------------------------------------------------ people
 
-    def trained_on(self, user: str) -> dict[str, float]:
-        """What a person rated in the training; nothing, if they weren't in it."""
+    def trained_on(self, user: str) -> dict[str, tuple[float, int]]:
+        """What a person rated in the training, and when, 0 if unknown; nothing, if they weren't in it."""
         histories = self.trained.histories
         position = None if histories is None else histories.user_ids.position(user)
         if histories is None or position is None:
             return {}
         _, items, values = histories.rows(np.array([position]))
-        ids = self.trained.items.ids
-        return {ids[at]: float(value) for at, value in zip(items.tolist(), values, strict=True)}
+        start, ids = int(histories.indptr[position]), self.trained.items.ids
+        times = [0] * len(items)
+        if histories.times is not None:
+            times = np.asarray(histories.times[start : start + len(items)]).tolist()
+        return {
+            ids[at]: (float(value), when)
+            for at, value, when in zip(items.tolist(), values, times, strict=True)
+        }
 
     def history(self, given: Mapping[str, float]) -> tuple[NDArray[np.int64], NDArray[np.float32], list[str]]:
         """Positions and values of ratings by id or title, and what the model doesn't know.
@@ -200,6 +208,11 @@ class Engine:
             )
         return positions, values, unknown
 
+    @cached_property
+    def attributes(self) -> ModelAttributes:
+        """What its folder knows of the items."""
+        return ModelAttributes(self.trained.items)
+
     def mask(self, only: Sequence[str] | None, exclude: Sequence[str]) -> NDArray[np.bool_] | None:
         """What may be listed; names that the model doesn't know change nothing."""
         if only is None and not exclude:
@@ -219,11 +232,27 @@ class Engine:
         ranked = self._ranked(questions, histories, fold)
         listed = [listed_items(question, ranked[row]) for row, question in enumerate(questions)]
         answers: list[list[Line]] = [[] for _ in questions]
-        for rows in alike([len(items) for items in listed]):
+        why_taken = [self._asks_why_taken(question) for question in questions]
+        for rows in alike([len(items) for items in listed], why_taken):
             group = Group(np.array(rows), [questions[row] for row in rows], [listed[row] for row in rows])
-            for row, lines in zip(rows, self._lines.of(group, fold, ranked, histories), strict=True):
+            sums = self._sums(group, histories) if why_taken[rows[0]] else None
+            for row, lines in zip(rows, self._lines.of(group, fold, ranked, histories, sums), strict=True):
                 answers[row] = lines
         return [Answer(self.model, lines) for lines in answers]
+
+    def _sums(self, group: Group, histories: Ratings) -> TakenSums | None:
+        """Why people may take up what is listed."""
+        lists = self.trained.lists
+        return None if lists is None else taken_sums(lists.interactions, histories, group.rows, group.table())
+
+    def _asks_why_taken(self, question: Question) -> bool:
+        """Whether an answer has reasons of the second part: of a list by it, or of a whole explanation."""
+        lists = self.trained.lists
+        if lists is None or not question.reasons:
+            return False
+        if question.asked is not None:
+            return question.reasons < 0
+        return (question.by or self.by) != "rating" and is_quick(lists.interactions)
 
     def fold(self, histories: Ratings) -> Fold:
         """The forward pass alone."""
@@ -253,13 +282,23 @@ class Engine:
         indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         items = np.concatenate([question.items for question in questions])
         values = np.concatenate([question.values for question in questions])
+        times = None
+        if any(question.times is not None for question in questions):  # 0: nothing is later than another
+            times = np.concatenate(
+                [
+                    np.zeros(len(question.items), dtype=np.int64)
+                    if question.times is None
+                    else question.times
+                    for question in questions
+                ]
+            )
         # Ascending within a person, as everywhere: the sums of one person don't depend on the order given.
         order = np.lexsort((items, np.repeat(np.arange(len(questions)), counts)))
         return Ratings(
             indptr=indptr,
             items=items[order].astype(np.int32),
             values=values[order].astype(np.float32),
-            times=None,
+            times=None if times is None else times[order],
             user_ids=_Numbers(str(at) for at in range(len(questions))),
             item_ids=self.trained.items.ids,
         )

@@ -32,7 +32,8 @@ _PAGE = (
 )
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    # With "no-referrer" browsers send `Origin: null` with the page's own forms, as pages of others do.
+    (b"referrer-policy", b"same-origin"),
     (b"content-security-policy", _PAGE.encode()),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),

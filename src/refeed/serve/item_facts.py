@@ -85,18 +85,15 @@ class ItemFacts:
                 found.setdefault(name, []).append(number if text is None else text)
         return found
 
-    def where(self, conditions: Mapping[str, Condition]) -> set[str]:
-        """The items of which all conditions hold.
+    def fit(self, name: str, condition: Condition) -> tuple[set[str], set[str]]:
+        """The items of which a condition holds, and all of which something of that name is known.
 
         Raises:
-            ConfigError: a condition that is none.
+            ConfigError: it is no condition.
         """
-        matching: set[str] | None = None
+        known = select(attributes.c.item).where(attributes.c.name == name)
         with self._store.reading() as db:
-            for name, condition in conditions.items():
-                found = set(db.scalars(_query(name, condition)).all())
-                matching = found if matching is None else found & matching
-        return matching or set()
+            return set(db.scalars(_query(name, condition)).all()), set(db.scalars(known).all())
 
 
 def _columns(value: Value) -> dict[str, str | float | None]:

@@ -13,8 +13,21 @@ from refeed.models.liked import Liking, probability_liked
 from refeed.models.quantiles import interval_ends
 from refeed.ratings.store import Ratings
 from refeed.serve.passes import Fold
+from refeed.serve.taken import TakenSums
 
-__all__ = ["By", "Group", "Labels", "Line", "Lines", "Question", "Reason", "alike", "best", "listed_items"]
+__all__ = [
+    "By",
+    "Group",
+    "Labels",
+    "Line",
+    "Lines",
+    "Question",
+    "Reason",
+    "Taken",
+    "alike",
+    "best",
+    "listed_items",
+]
 
 By = Literal["both", "rating", "interaction"]
 """What a list is ranked by: both parts of a model, or one of them (`inference/listing.py`)."""
@@ -40,6 +53,7 @@ class Question:
         asked: positions of items whose predictions are wanted, in this order.
         liked: the rating from which on a thing is liked; None: the model's own.
         reasons: how many ratings of the person to give as reasons of each line; −1: all.
+        times: of the ratings, in Unix seconds; None: unknown.
     """
 
     items: Int64[np.ndarray, " rated"]
@@ -52,6 +66,7 @@ class Question:
     asked: Int64[np.ndarray, " asked"] | None = None
     liked: float | None = None
     reasons: int = 3
+    times: Int64[np.ndarray, " rated"] | None = None
 
 
 class Reason(TypedDict):
@@ -70,6 +85,20 @@ class Reason(TypedDict):
     adds: float
 
 
+class Taken(TypedDict):
+    """Why the person may take an item up: `score` = `everybody` + what each item of their history adds.
+
+    Keys:
+        score: on the scale of a share of people.
+        everybody: the item's popularity.
+        because: the weightiest items of the person's history in it.
+    """
+
+    score: float
+    everybody: float
+    because: list[Reason]
+
+
 class Line(TypedDict):
     """One item of an answer; a dictionary, since most of these go straight to JSON.
 
@@ -84,6 +113,8 @@ class Line(TypedDict):
         support: training ratings of the item.
         level: what is predicted of somebody unknown; None: predictions are no sums, or nobody asked.
         because: the weightiest of the person's ratings in this prediction.
+        taken: why the person may take it up; None: nothing is ranked by that, or nobody asked. Of a model of
+            interactions `level` and `because` are the same sum.
     """
 
     item: str
@@ -96,6 +127,7 @@ class Line(TypedDict):
     support: int
     level: float | None
     because: list[Reason]
+    taken: Taken | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,12 +172,12 @@ class Group:
         return -1 if min(wanted) < 0 else max(wanted)
 
 
-def alike(lengths: Sequence[int]) -> list[list[int]]:
-    """Rows whose lists are of like length: within a factor of two, so that little is filled up."""
-    groups: dict[int, list[int]] = {}
-    for row, length in enumerate(lengths):
+def alike(lengths: Sequence[int], kinds: Sequence[bool]) -> list[list[int]]:
+    """Rows of one kind with lists of like length: within a factor of two, so that little is filled up."""
+    groups: dict[tuple[int, bool], list[int]] = {}
+    for row, (length, kind) in enumerate(zip(lengths, kinds, strict=True)):
         if length:
-            groups.setdefault(length.bit_length(), []).append(row)
+            groups.setdefault((length.bit_length(), kind), []).append(row)
     return list(groups.values())
 
 
@@ -193,7 +225,12 @@ class Lines:
     liking: Callable[[float | None], Liking | None]
 
     def of(
-        self, group: Group, fold: Fold, ranked: Sequence[Float32[np.ndarray, " items"]], histories: Ratings
+        self,
+        group: Group,
+        fold: Fold,
+        ranked: Sequence[Float32[np.ndarray, " items"]],
+        histories: Ratings,
+        sums: TakenSums | None = None,
     ) -> list[list[Line]]:
         """The lines of each of a group.
 
@@ -202,9 +239,10 @@ class Lines:
             fold: of the batch.
             ranked: what the lists of the batch are ranked by, a row each.
             histories: of the batch.
+            sums: why they may take up what is listed; None: nobody asks.
         """
         table, wanted = group.table(), group.reasons()
-        details = fold.details(group.rows, table, parts=wanted != 0)
+        details = fold.details(group.rows, table, parts=wanted != 0 and self.rated)
         predicted = fold.predictions[group.rows[:, None], table].astype(np.float64)
         columns = {
             **({"rating": np.clip(predicted, *self.scale)} if self.rated else {}),
@@ -217,6 +255,10 @@ class Lines:
         numbers = {name: np.round(column, _DIGITS).tolist() for name, column in columns.items()}
         nothing = [[None] * table.shape[1]] * len(table)
         because = self._because(group, details.parts, wanted, histories)
+        taken = None if sums is None else self._taken(group, sums, wanted, histories)
+        if not self.rated and sums is not None and taken is not None:
+            numbers["level"] = np.round(sums.everybody, _DIGITS).tolist()
+            because = [[one["because"] for one in of_person] for of_person in taken]
         labels = self.labels
         return [
             [
@@ -231,6 +273,7 @@ class Lines:
                     support=labels.support[item],
                     level=numbers.get("level", nothing)[at][line],
                     because=because[at][line] if because else [],
+                    taken=taken[at][line] if taken else None,
                 )
                 for line, item in enumerate(items.tolist())
             ]
@@ -274,6 +317,21 @@ class Lines:
             liking, torch.from_numpy(predicted).float(), std
         ).numpy()
         return probable
+
+    def _taken(self, group: Group, sums: TakenSums, wanted: int, histories: Ratings) -> list[list[Taken]]:
+        because = self._because(group, sums.parts, wanted, histories)
+        scores, everybody = (np.round(of, _DIGITS).tolist() for of in (sums.scores, sums.everybody))
+        return [
+            [
+                Taken(
+                    score=scores[at][line],
+                    everybody=everybody[at][line],
+                    because=because[at][line] if because else [],
+                )
+                for line in range(len(items))
+            ]
+            for at, items in enumerate(group.listed)
+        ]
 
     def _because(
         self,

@@ -22,15 +22,16 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from refeed.errors import DataError
-from refeed.serve.lines import By
+from refeed.errors import DataError, UnknownIdError
+from refeed.serve.lines import By, Line
 from refeed.serve.lineup import Served
+from refeed.serve.problems import TITLES
 from refeed.serve.report import ModelReport, report_of
-from refeed.serve.service import Filters, Service, Wish
+from refeed.serve.service import Filters, Person, Service, Wish
 from refeed.serve.titles import pretty, year_of
-from refeed.serve.view import Scale, described_operations, shown_line
+from refeed.serve.view import Scale, coded, described_operations, shown_line
 
-__all__ = ["page_routes"]
+__all__ = ["page_routes", "shown_fault"]
 
 _HERE = Path(__file__).parent
 _PERSON, _SESSION = "refeed_person", "refeed_session"
@@ -84,6 +85,7 @@ def _templates() -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
     )
+    made.filters["coded"] = coded
     made.trim_blocks = made.lstrip_blocks = True
     return made
 
@@ -208,6 +210,25 @@ def page_routes(service: Service, openapi: Callable[[], Mapping[str, Any]]) -> A
     return routes
 
 
+def shown_fault(request: Request, status: int, detail: str) -> Response | None:
+    """A page about what went wrong, for browsers that open an address; None for programs."""
+    wants_page = "text/html" in request.headers.get("accept", "") and request.method in {"GET", "HEAD"}
+    if not wants_page or request.url.path.startswith("/v1/") or "hx-request" in request.headers:
+        return None
+    text = (
+        _templates()
+        .get_template("fault.html")
+        .render(
+            theme=_theme(request),
+            tab="",
+            title=TITLES.get(status, "An error"),
+            detail=detail,
+            request_id=request.state.request_id,
+        )
+    )
+    return HTMLResponse(text, status)
+
+
 class _Page:
     """What the page's routes share."""
 
@@ -284,22 +305,26 @@ class _Page:
         """What the page shows of somebody."""
         service, served = self._service, self._service.lineup.pick(person)
         engine = served.engine
-        error = ""
+        error, lines = "", list[Line]()
 
-        def ask_the_store() -> tuple[Any, Any, Any, Any]:
-            somebody = service.person(engine, person)
-            filters = Filters(only_lists=[wanted.within] if wanted.within else None)
-            mask, _ = service.candidates(engine, filters, somebody.hidden)
-            return somebody, mask, service.store.ratings(person), service.facts.lists()
+        def ask_the_store() -> tuple[Person, dict[str, float], dict[str, int]]:
+            return service.person(engine, person), service.store.ratings(person), service.facts.lists()
 
+        somebody, ratings, lists = await run_in_threadpool(ask_the_store)
         try:
-            somebody, mask, ratings, lists = await run_in_threadpool(ask_the_store)
+            filters = Filters(only_lists=[wanted.within] if wanted.within else None)
+            mask, _ = await run_in_threadpool(service.candidates, engine, filters, somebody.hidden)
             mask = _filtered(served, mask, wanted)
             wish = Wish(k=wanted.count + 1, by=wanted.by, reasons=5)
-            question, _ = service.question(engine, somebody.history, wish, candidates=mask)
+            question, _ = service.question(
+                engine, somebody.history, wish, candidates=mask, times=somebody.times
+            )
             lines = await service.lines(served, question)
-        except DataError as problem:
-            error, lines, ratings, lists, somebody = str(problem), [], {}, {}, None
+        except (
+            DataError,
+            UnknownIdError,
+        ) as problem:  # of the filters: what the person rated is shown all the same
+            error = str(problem)
         scale = self.scale(served)
         mine = list(reversed(ratings))
         positions = engine.catalogue.known_positions(mine)
@@ -311,7 +336,7 @@ class _Page:
             "lines": shown,
             "more": len(lines) > wanted.count,
             "mine": self.items(served, [int(at) for at in positions if at >= 0], ratings),
-            "dismissed": self.items(served, _known(engine, somebody.hidden if somebody else ()), {}),
+            "dismissed": self.items(served, _known(engine, somebody.hidden), {}),
             "starters": starters,
             "scale": scale,
             "wanted": wanted,

@@ -1,6 +1,7 @@
 """Errors as application/problem+json (RFC 9457). None of them tells of files, hosts or statements."""
 
 import logging
+from collections.abc import Callable
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -12,11 +13,11 @@ from refeed.errors import ConfigError, DataError, ModelError, StoreError, Unknow
 from refeed.serve.batching import BusyError
 from refeed.serve.store import StoreFullError, StoreUnavailableError
 
-__all__ = ["RESPONSES", "Problem", "add_handlers", "problem"]
+__all__ = ["RESPONSES", "TITLES", "Problem", "add_handlers", "problem"]
 
 log = logging.getLogger("refeed.serve")
 
-_TITLES = {
+TITLES = {
     400: "The request is not understood",
     401: "A token is needed",
     403: "This is not allowed",
@@ -45,20 +46,20 @@ class Problem(BaseModel):
 
 def _documented(status: int) -> dict[str, object]:
     return {
-        "description": _TITLES[status],
+        "description": TITLES[status],
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
 
 
 RESPONSES: dict[int | str, dict[str, object]] = {
-    status: _documented(status) for status in _TITLES if status not in {405, 409, 415, 500}
+    status: _documented(status) for status in TITLES if status not in {405, 409, 415, 500}
 }
 """What every operation may answer beside its result."""
 
 
 def problem(status: int, detail: str, request_id: str = "") -> Response:
     """An answer of this kind."""
-    body = Problem(title=_TITLES.get(status, "An error"), status=status, detail=detail, request=request_id)
+    body = Problem(title=TITLES.get(status, "An error"), status=status, detail=detail, request=request_id)
     headers = {"Retry-After": "1"} if status in {429, 503} else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
@@ -80,19 +81,28 @@ def _status(error: UserError) -> tuple[int, str]:
     return 422, "this can't be done; the server's log says why"
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Have an application answer in this way."""
+def add_handlers(app: FastAPI, shown: Callable[[Request, int, str], Response | None]) -> None:
+    """Have an application answer in this way.
+
+    Args:
+        app: the application.
+        shown: a page instead, from a request, the status and what went wrong; None: the request wants none.
+    """
+
+    def answer(request: Request, status: int, detail: str) -> Response:
+        page = shown(request, status, detail)
+        return problem(status, detail, request.state.request_id) if page is None else page
 
     @app.exception_handler(UserError)
     async def _ours(request: Request, error: UserError) -> Response:
         status, detail = _status(error)
         if isinstance(error, ModelError) or status >= 500:
             log.warning("%s: %s", type(error).__name__, error)
-        return problem(status, detail, request.state.request_id)
+        return answer(request, status, detail)
 
     @app.exception_handler(BusyError)
     async def _busy(request: Request, error: BusyError) -> Response:
-        return problem(503, str(error), request.state.request_id)
+        return answer(request, 503, str(error))
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
@@ -101,13 +111,13 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
-        answer = problem(error.status_code, str(error.detail), request.state.request_id)
-        answer.headers.update(error.headers or {})
-        return answer
+        found = answer(request, error.status_code, str(error.detail))
+        found.headers.update(error.headers or {})
+        return found
 
     @app.exception_handler(Exception)
     async def _fault(request: Request, _: Exception) -> Response:
-        return problem(500, "something broke; the server's log has it", request.state.request_id)
+        return answer(request, 500, "something broke; the server's log has it")
 
 
 def _line(where: tuple[int | str, ...], message: str) -> str:

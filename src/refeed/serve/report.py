@@ -85,7 +85,7 @@ def _facts(engine: Engine, epochs: Sequence[dict[str, Any]]) -> list[tuple[str, 
         ("Digest", engine.digest),
         ("Items", f"{len(trained.items.ids):,}"),
         ("Training ratings", f"{int(trained.items.counts.sum()):,}"),
-        ("Scale", f"{low:g} to {high:g}" + (f", in steps of {engine.step:g}" if engine.step else "")),
+        ("Scale", f"{low:g} to {high:g}" + (f" by {engine.step:g}" if engine.step else "")),
         ("Counts as liked", f"{engine.liked:g} or more"),
     ]
     if trained.histories is not None:
@@ -160,11 +160,11 @@ def _calibration(hidden: _Hidden, liked: float) -> Curves | None:
 
 def _errors(hidden: _Hidden) -> Bars:
     errors = hidden.ratings - hidden.predicted
-    most = max(1.0, float(np.ceil(np.abs(errors).max() * 2) / 2))
-    edges = np.arange(-most, most + 0.25, 0.5)
-    counts, _ = np.histogram(errors, edges)
-    labels = [f"{_signed(edge)} to {_signed(edge + 0.5)}" for edge in edges[:-1].tolist()]
-    return bars(labels, counts.tolist(), x="rating − prediction", y="ratings")
+    most = max(1.0, float(np.ceil(np.abs(errors).max() * 2 - 0.5) / 2))
+    centres = np.arange(-most, most + 0.25, 0.5)
+    counts, _ = np.histogram(errors, np.append(centres - 0.25, most + 0.25))
+    labels = [_signed(centre) for centre in centres.tolist()]
+    return bars(labels, counts.tolist(), x="rating − prediction, to the nearest half", y="ratings")
 
 
 def _signed(number: float) -> str:

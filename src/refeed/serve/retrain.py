@@ -2,9 +2,9 @@
 
 1. the old model's history, without who was forgotten, and the live ratings over it
 2. the newest ratings are held back
-3. a model of the old one's settings is trained on the rest
+3. a model of the old one's settings is trained on the rest, from the old one's rows where it may (`warm.py`)
 4. both predict what was held back, from the same history
-5. the new one takes the old one's place, unless its error is higher
+5. the new one takes the old one's place, unless it is worse (`comparison.py`)
 """
 
 import ctypes
@@ -15,18 +15,20 @@ import sys
 import urllib.request
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool
 from numpy.typing import NDArray
 
-from refeed.errors import ConfigError, DataError, ModelError
-from refeed.evaluation.evaluate import compare, evaluate
+from refeed.errors import ConfigError, ModelError
 from refeed.progress import Reporter, silent
 from refeed.ratings.ids import Ids
-from refeed.ratings.store import Ratings
+from refeed.ratings.store import Attributes, Ratings
+from refeed.serve.comparison import compared
 from refeed.serve.histories import without_users
 from refeed.serve.store import RatingsStore
+from refeed.serve.warm import settings_of, shorter, someone_left, warm_rows, whole_length
 from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
 
@@ -43,25 +45,30 @@ class Retrained:
     Args:
         new_ratings: live ratings since the last time.
         held_back: ratings that both models predicted.
-        old_rmse: of the old model on these; None: there was nothing to train on.
-        new_rmse: of the new one.
+        old: of the old model on these; None: there was nothing to train on.
+        new: of the new one.
         swapped: whether the new model took the old one's place.
+        warm: whether the new one started from the old one's rows.
+        measure: what `old` and `new` are: RMSE, or for models of interactions nDCG@10.
     """
 
     new_ratings: int
     held_back: int
-    old_rmse: float | None
-    new_rmse: float | None
+    old: float | None
+    new: float | None
     swapped: bool
+    warm: bool = False
+    measure: Literal["RMSE", "nDCG@10"] = "RMSE"
 
     def __str__(self) -> str:
         """The same for people."""
-        if self.old_rmse is None or self.new_rmse is None:
+        if self.old is None or self.new is None:
             return f"{self.new_ratings:,} new ratings since the last time: too few to compare by"
         verdict = "takes the old one's place" if self.swapped else "is worse and was put aside"
         return (
-            f"{self.new_ratings:,} new ratings; on the newest {self.held_back:,} the old model's RMSE is "
-            f"{self.old_rmse:.4f}, the new one's {self.new_rmse:.4f}: it {verdict}"
+            f"{self.new_ratings:,} new ratings; on the newest {self.held_back:,} the old model's "
+            f"{self.measure} is {self.old:.4f}, the new one's {self.new:.4f} "
+            f"(trained {'from there' if self.warm else 'anew'}): it {verdict}"
         )
 
 
@@ -72,19 +79,22 @@ def retrain(
     hold_back: float = 0.1,
     tolerance: float = 0.0,
     force: bool = False,
+    anew: bool = False,
     reporter: Reporter = silent,
 ) -> Retrained:
-    """Train a model anew on its history and the live ratings, and put it in the old one's place.
+    """Train a model on its history and the live ratings, and put it in the old one's place.
 
-    The training begins anew: a ridge autoencoder of the same settings takes as long as the old one did. The
-    old folder stays beside as `RUN.previous`, a new one that was worse as `RUN.worse`.
+    A ridge autoencoder goes on from the old one's rows, in a third of the updates; unless somebody was
+    forgotten since, as these rows were learned from them, too. The old folder stays beside as `RUN.previous`,
+    a new one that was worse as `RUN.worse`.
 
     Args:
         run: the folder of the model that is served.
         database: of the live ratings.
         hold_back: the share of the ratings that are new since the last time to compare both models by.
-        tolerance: by how much the new RMSE may be higher.
+        tolerance: by how much the new RMSE may be higher, or nDCG@10 lower.
         force: also with too few new ratings to compare by.
+        anew: start with no row of the old one's, whatever kind it is of.
         reporter: hears about the training.
 
     Raises:
@@ -104,17 +114,20 @@ def retrain(
         since = int(old.histories.source.get("last_event", 0))
         ratings, newest = merged(old.histories, store, since)
         last, fresh = store.last_event(), int(newest.sum())
+        anew = anew or someone_left(old.histories, store)
     finally:
         store.close()
     held = _newest(ratings, newest, hold_back)
     if int(held.sum()) < _FEWEST and not force:
         return Retrained(fresh, int(held.sum()), None, None, swapped=False)
-    train = ratings.select(~held, {"last_event": last, "part": "train"}).compact()
+    warm = () if anew else warm_rows(run, old)
+    config = settings_of(old)
+    train = ratings.select(~held, {"last_event": last, "part": "train", **whole_length(old)}).compact()
     test = ratings.select(held, {"part": "newest"})
     beside = run.with_name(f"{run.name}.next")
     shutil.rmtree(beside, ignore_errors=True)
-    fit(train, None, old.config, beside, reporter=reporter)
-    return _decide(run, beside, old, train, test, fresh, tolerance)
+    fit(train, None, shorter(config) if warm else config, beside, reporter=reporter, warm=warm)
+    return replace(_decide(run, beside, old, train, test, fresh, tolerance), warm=bool(warm))
 
 
 def _decide(
@@ -123,24 +136,19 @@ def _decide(
     """Compare both on what was held back of items that both know, and swap or not."""
     new = TrainedModel.load(beside)
     known = _over(train, old.items.ids)
-    try:
-        common = test.select(_known_pairs(test, known) & _known_pairs(test, train))
-        before = evaluate(old.model, known, common, scale=old.scale)
-        after = evaluate(new.model, train, common, scale=new.scale)
-        difference = compare(after, before).rmse_clipped.value
-    except DataError:  # nothing in common: only new items were rated
+    common = test.select(_known_pairs(test, known) & _known_pairs(test, train))
+    found = compared(old, new, (known, train), common) if len(common) else None
+    if found is None:  # nothing in common: only new items were rated
         exchange(beside, run)
         return Retrained(fresh, 0, float("nan"), float("nan"), swapped=True)
-    swapped = difference <= tolerance
+    swapped = found.worse_by <= tolerance
     if swapped:
         exchange(beside, run)
     else:
         worse = run.with_name(f"{run.name}.worse")
         shutil.rmtree(worse, ignore_errors=True)
         beside.rename(worse)
-    return Retrained(
-        fresh, after.ratings, before.rmse_clipped.value, after.rmse_clipped.value, swapped=swapped
-    )
+    return Retrained(fresh, found.held_back, found.old, found.new, swapped=swapped, measure=found.measure)
 
 
 def merged(old: Ratings, store: RatingsStore, since: int) -> tuple[Ratings, Bool[np.ndarray, " ratings"]]:
@@ -180,7 +188,9 @@ def merged(old: Ratings, store: RatingsStore, since: int) -> tuple[Ratings, Bool
         item_ids=items,
         titles=titles,
         source=dict(old.source),
+        kind=old.kind,
     )
+    ratings = replace(ratings, attributes=_attributes(kept, items))
     order = np.lexsort(
         (items.positions(item for _, item in table), users.positions(user for user, _ in table))
     )
@@ -193,6 +203,14 @@ def _titles(old: Ratings, items: Ids) -> tuple[str, ...] | None:
         return None
     known = dict(zip(old.item_ids, old.titles, strict=True))
     return tuple(known.get(item, "") for item in items)
+
+
+def _attributes(old: Ratings, items: Ids) -> Attributes:
+    places = old.item_ids.positions(items).tolist()
+    return {
+        name: tuple(None if at < 0 else values[at] for at in places)
+        for name, values in old.attributes.items()
+    }
 
 
 def _newest(ratings: Ratings, new: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
@@ -225,6 +243,7 @@ def _over(ratings: Ratings, items: Ids) -> Ratings:
             times=None if ratings.times is None else ratings.times[kept],
             user_ids=ratings.user_ids,
             item_ids=items,
+            kind=ratings.kind,
         ),
         titles=None,
     )

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from refeed.errors import DataError, UnknownIdError
 from refeed.serve.batching import Batcher
-from refeed.serve.bodies import Range, Recommend
+from refeed.serve.bodies import Range, Recommend, Where
 from refeed.serve.engine import Engine
 from refeed.serve.item_facts import Condition, ItemFacts
 from refeed.serve.lines import By, Line, Question
@@ -18,7 +19,7 @@ from refeed.serve.metrics import Metrics
 from refeed.serve.settings import Settings
 from refeed.serve.store import Forgotten, RatingsStore
 
-__all__ = ["Filters", "Person", "Service", "Wish"]
+__all__ = ["Filters", "Person", "Service", "Wish", "parsed_where"]
 
 log = logging.getLogger("refeed.serve")
 
@@ -46,11 +47,7 @@ class Filters:
     @classmethod
     def of(cls, body: Recommend) -> "Filters":
         """Of a request."""
-        where = {
-            name: value.model_dump(exclude_none=True) if isinstance(value, Range) else value
-            for name, value in (body.where or {}).items()
-        }
-        return cls(body.only, body.exclude, body.only_lists, body.exclude_lists, where or None)
+        return cls(body.only, body.exclude, body.only_lists, body.exclude_lists, conditions(body.where))
 
     @property
     def asks_the_store(self) -> bool:
@@ -59,6 +56,33 @@ class Filters:
 
 
 _NONE = Filters(exclude=[], exclude_lists=[])
+
+
+def conditions(where: Where | None) -> Mapping[str, Condition] | None:
+    """The conditions of a request; None: there are none."""
+    return {
+        name: value.model_dump(exclude_none=True) if isinstance(value, Range) else value
+        for name, value in (where or {}).items()
+    } or None
+
+
+def parsed_where(text: str | None) -> Mapping[str, Condition] | None:
+    """The conditions of a query: the JSON that the body of a request would have.
+
+    Raises:
+        DataError: it is none.
+    """
+    if text is None:
+        return None
+    try:
+        return conditions(_WHERE.validate_json(text))
+    except ValidationError as error:
+        raise DataError(
+            'where is not understood; give JSON such as {"genre": ["Drama", "War"], "year": {"min": 1990}}'
+        ) from error
+
+
+_WHERE: TypeAdapter[Where] = TypeAdapter(Where)
 
 
 @dataclass(frozen=True)
@@ -79,10 +103,12 @@ class Person:
 
     Args:
         history: their ratings, of the training and since.
+        times: when they gave them, in Unix seconds; 0: unknown.
         hidden: what is not to be listed: dismissed, or shown of late.
     """
 
     history: Mapping[str, float]
+    times: Mapping[str, int]
     hidden: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -141,10 +167,15 @@ class Service:
         *,
         candidates: NDArray[np.bool_] | None = None,
         asked: Sequence[str] | None = None,
+        times: Mapping[str, int] | None = None,
     ) -> tuple[Question, list[str]]:
         """A question about somebody, and the items in it that the model doesn't know."""
         history, _ = self.rated(engine, given)
         items, values, unknown = engine.history(history)
+        when = None
+        if times is not None and any(times.values()):
+            missing = frozenset(unknown)
+            when = np.array([times[name] for name in history if name not in missing], dtype=np.int64)
         positions = None
         if asked is not None:
             all_of_them = engine.catalogue.known_positions(asked)
@@ -162,6 +193,7 @@ class Service:
             asked=positions,
             liked=wish.liked,
             reasons=wish.reasons,
+            times=when,
         )
         return question, list(dict.fromkeys(unknown))
 
@@ -179,16 +211,35 @@ class Service:
         if filters.only_lists is not None:
             listed = self.facts.items_of(filters.only_lists)
             only = listed if only is None else only & listed
-        if filters.where is not None:
-            matching = self.facts.where(filters.where)
-            only = matching if only is None else only & matching
         excluded = [*filters.exclude, *hidden]
         if filters.exclude_lists:
             excluded += self.facts.items_of(filters.exclude_lists)
         named = [*(filters.only or ()), *filters.exclude]
         positions = engine.catalogue.known_positions(named)
         unknown = [name for name, at in zip(named, positions.tolist(), strict=True) if at < 0]
-        return engine.mask(None if only is None else sorted(only), excluded), unknown
+        mask = engine.mask(None if only is None else sorted(only), excluded)
+        for name, condition in (filters.where or {}).items():
+            fits = self._fitting(engine, name, condition)
+            mask = fits if mask is None else mask & fits
+        return mask, unknown
+
+    def _fitting(self, engine: Engine, name: str, condition: Condition) -> NDArray[np.bool_]:
+        """Of which items a condition holds, by the model's folder; what was put into the store goes first.
+
+        Raises:
+            DataError: neither knows such an attribute.
+        """
+        fits = engine.attributes.fit(name, condition)
+        fitting, known = self.facts.fit(name, condition)
+        if not known and name not in engine.attributes.names:
+            raise DataError(
+                f"nothing is known of {name[:100]!r} of any item; the model knows "
+                f"{', '.join(map(repr, engine.attributes.names))}, and PUT /v1/items/ID/attributes adds more"
+            )
+        for names, value in ((known, False), (fitting, True)):
+            positions = engine.trained.items.ids.positions(names)
+            fits[positions[positions >= 0]] = value
+        return fits
 
     def check_length(self, wish: Wish) -> None:
         """Refuse a list that is longer than allowed.
@@ -211,16 +262,18 @@ class Service:
 
     def person(self, engine: Engine, user: str, shown_since: int | None = None) -> Person:
         """Somebody by id: what they rated in training and since, the latest of each item."""
-        history: dict[str, float] = engine.trained_on(user)
-        for item, rating in self.store.changes(user).items():
+        known = engine.trained_on(user)
+        for item, (rating, at) in self.store.changes(user).items():
             if rating is None:
-                history.pop(item, None)
+                known.pop(item, None)
             else:
-                history[item] = min(max(rating, engine.scale[0]), engine.scale[1])
+                known[item] = (min(max(rating, engine.scale[0]), engine.scale[1]), at)
+        history = {item: rating for item, (rating, _) in known.items()}
+        times = {item: at for item, (_, at) in known.items()}
         hidden = self.store.dismissed(user)
         if shown_since is not None:
             hidden |= self.store.shown_since(user, shown_since)
-        return Person(history, frozenset(hidden))
+        return Person(history, times, frozenset(hidden))
 
     def rate(self, engine: Engine, user: str, given: Mapping[str, float]) -> list[str]:
         """Take ratings by a person, by ids or titles; titles become ids.

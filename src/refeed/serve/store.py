@@ -146,12 +146,13 @@ class RatingsStore:
         with self.reading() as db:
             return {row[0]: row[1] for row in db.execute(mine.order_by(ratings.c.id))}
 
-    def changes(self, user: str) -> dict[str, float | None]:
-        """The latest of each item that the person ever rated here; None where it was taken back."""
-        mine = select(rating_events.c.item, rating_events.c.rating).where(rating_events.c.user_id == user)
+    def changes(self, user: str) -> dict[str, tuple[float | None, int]]:
+        """The latest of each item that the person ever rated here, and when; None where it was taken back."""
+        columns = rating_events.c.item, rating_events.c.rating, rating_events.c.at
+        mine = select(*columns).where(rating_events.c.user_id == user)
         with self.reading() as db:
             # In the order of the events, so that the last one of an item stays in the dictionary.
-            return {row[0]: row[1] for row in db.execute(mine.order_by(rating_events.c.id))}
+            return {row[0]: (row[1], row[2]) for row in db.execute(mine.order_by(rating_events.c.id))}
 
     def count(self) -> tuple[int, int]:
         """(ratings, people) in the store."""

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from refeed.serve.engine import Engine
-from refeed.serve.lines import Line
+from refeed.serve.lines import Line, Reason
 from refeed.serve.titles import pretty, year_of
 
-__all__ = ["Scale", "described_operations", "shown_line"]
+__all__ = ["Scale", "coded", "described_operations", "shown_line"]
 
 _MOST_STEPS = 10
 
@@ -49,7 +51,7 @@ def shown_line(engine: Engine, scale: Scale, line: Line) -> dict[str, Any]:
     """A line of the list, with what its bar and its reasons need."""
     position = int(engine.catalogue.known_positions([line["item"]])[0])
     title = line["title"] or line["item"]
-    most = max((abs(reason["adds"]) for reason in line["because"]), default=0.0) or 1.0
+    taken = line["taken"]
     low, high = line["low"], line["high"]
     return {
         **line,
@@ -63,15 +65,33 @@ def shown_line(engine: Engine, scale: Scale, line: Line) -> dict[str, Any]:
             "width": max(2.0, 192 * (scale.share(high) - scale.share(low))),
             "point": 4 + 192 * scale.share(line["rating"] or scale.low),
         },
-        "because": [
-            {
-                **reason,
-                "title": pretty(reason["title"] or reason["item"]),
-                "width": max(1.0, 48 * abs(reason["adds"]) / most),
-            }
-            for reason in line["because"]
-        ],
+        # Of a model of interactions both sums are one.
+        "because": [] if line["rating"] is None else _shown_reasons(line["because"], 1.0),
+        "taken_because": [] if taken is None else _shown_reasons(taken["because"], 100.0),
     }
+
+
+def _shown_reasons(reasons: Sequence[Reason], unit: float) -> list[dict[str, Any]]:
+    """Reasons with the width of their bars, and what they add times a unit."""
+    most = max((abs(reason["adds"]) for reason in reasons), default=0.0) or 1.0
+    return [
+        {
+            **reason,
+            "title": pretty(reason["title"] or reason["item"]),
+            "width": max(1.0, 48 * abs(reason["adds"]) / most),
+            "shown": unit * reason["adds"],
+        }
+        for reason in reasons
+    ]
+
+
+def coded(text: str) -> Markup:
+    """A text with what is between `backticks` as code."""
+    parts = [escape(part) for part in text.split("`")]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if at % 2 and at < len(parts) - 1 else part
+        for at, part in enumerate(parts)
+    )
 
 
 def described_operations(document: Mapping[str, Any]) -> list[dict[str, Any]]:

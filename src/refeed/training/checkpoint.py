@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from refeed.errors import ModelError
 from refeed.files import atomic_file
 
-__all__ = ["Place", "load_checkpoint", "place_of", "save_checkpoint"]
+__all__ = ["Place", "learned", "load_checkpoint", "place_of", "save_checkpoint"]
 
 FORMAT = 3
 
@@ -98,6 +98,16 @@ def place_of(path: Path) -> Place:
         ModelError: as `load_checkpoint`.
     """
     return Place(**_load(path, torch.device("cpu"), mmap=True)["state"]["place"])
+
+
+def learned(path: Path) -> tuple[dict[str, Tensor], Place]:
+    """The weights of the network in training, and where its training stands.
+
+    Raises:
+        ModelError: as `load_checkpoint`.
+    """
+    state = _load(path, torch.device("cpu"))["state"]
+    return state["model"], Place(**state["place"])
 
 
 def _load(path: Path, device: torch.device, *, mmap: bool = False) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """From ratings to a trained model, in memory or in a folder."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from refeed.models.blend.model import Blend
 from refeed.models.interface import Model
 from refeed.models.list_part import fit_list_part
 from refeed.models.ridge.auto import resolve_auto
+from refeed.models.ridge.warm import WarmRidge
 from refeed.optim.optimizer import make_optimizer
 from refeed.progress import Reporter, logged, silent
 from refeed.ratings.pairs import Aligned, align_to
@@ -37,6 +39,7 @@ def fit(
     *,
     resume: bool = False,
     reporter: Reporter = logged,
+    warm: Sequence[WarmRidge] = (),
 ) -> TrainedModel:
     """Train a model, and write its folder if one is given.
 
@@ -52,6 +55,7 @@ def fit(
         resume: go on with the training in `out`, if one has begun there; the result is that of a training
             that never stopped.
         reporter: hears about the progress; by default the logger `refeed`.
+        warm: where the first ridge autoencoders of the model start, one each; the others start anew.
 
     Returns:
         The model of the best epoch, the same with and without a folder.
@@ -95,7 +99,7 @@ def fit(
         else:
             config, tried = resolve_auto(config, train, held_out, reporter, partial(_trained, runtime))
         output.create(config, train)
-        task = Task(config, train, valid, held_out, runtime, reporter, output, tried)
+        task = Task(config, train, valid, held_out, runtime, reporter, output, warm, tried)
         if isinstance(config.model, RidgeConfig | AutoencoderConfig):
             resumed = output if resume and isinstance(output, Folder) else None
             model, metrics = train_members(task, resumed)

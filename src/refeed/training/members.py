@@ -22,6 +22,7 @@ from refeed.models.ensemble import Ensemble, ensemble_of
 from refeed.models.interface import Model
 from refeed.models.intervals import Uncertain
 from refeed.models.ridge.learner import RidgeLearner
+from refeed.models.ridge.warm import WarmRidge
 from refeed.optim.optimizer import flush, make_optimizer
 from refeed.progress import Reporter
 from refeed.ratings.pairs import Aligned
@@ -54,6 +55,7 @@ class Task:
         runtime: the processes that train.
         reporter: hears about the progress.
         output: where results go.
+        warm: where the first members start.
         tried: the lowest validation RMSE of the trials that chose settings; inf: there were none.
     """
 
@@ -64,6 +66,7 @@ class Task:
     runtime: Runtime
     reporter: Reporter
     output: Output
+    warm: Sequence[WarmRidge] = ()
     tried: float = math.inf
 
 
@@ -173,6 +176,9 @@ class _Member:
         """Make all that is trained, at its start."""
         task = self.task
         self.learner: _Learner = make_learner(self.config, task.train, task.valid, task.runtime.device)
+        if self.place.member < len(task.warm) and isinstance(self.learner, RidgeLearner):
+            known = task.warm[self.place.member].start(self.learner)
+            task.reporter.say(f"{known:,} of {task.train.n_items:,} items start where they were")
         self.batches: Batches[Any] = Batches(self.learner, self.config.train, task.runtime)
         self.optimizer = make_optimizer(
             self.learner.parameter_groups(),

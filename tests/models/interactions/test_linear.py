@@ -268,3 +268,18 @@ def test_values_that_are_all_equal_are_of_no_account() -> None:
         train.indptr, train.items, np.full(len(train), 5.0, np.float32), None, train.user_ids, train.item_ids
     )
     assert (Inputs(grade=1.0).fit(equal).graded(equal.indptr, equal.values) == 1).all()
+
+
+def test_more_items_than_memory_holds_are_refused_before_anything_is_tried() -> None:
+    train = Ratings(
+        indptr=np.array([0, 2]),
+        items=np.array([0, 999_999], dtype=np.int32),
+        values=np.ones(2, dtype=np.float32),
+        times=None,
+        user_ids=Ids(["u"]),
+        item_ids=Ids(str(item) for item in range(1_000_000)),
+    )
+    lines: list[str] = []
+    with pytest.raises(ConfigError, match=r"1,000,000 items takes 4000.00 GB.*interactions.kind = local"):
+        fit_interactions(LinearConfig(), train, train, lines.append)
+    assert not lines

@@ -161,7 +161,8 @@ def test_what_was_planted_is_found_almost_to_the_noise(tmp_path: Path) -> None:
     train, valid, test, noise = planted()
     errors = {}
     for name, settings in (("default", ["model.width=4", "train.steps=150"]), ("bias", [])):
-        fit(train, valid, load_recipe(name, settings), tmp_path / name)
+        of_ratings = load_recipe(name, settings).model_copy(update={"interactions": None})
+        fit(train, valid, of_ratings, tmp_path / name)
         folder = TrainedModel.load(tmp_path / name)
         errors[name] = evaluate(folder.model, train, test, scale=folder.scale).rmse.value
     assert errors["default"] < 1.25 * noise < errors["bias"]

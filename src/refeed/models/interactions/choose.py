@@ -12,6 +12,7 @@ from refeed.config.interactions import (
     LocalConfig,
     MultinomialConfig,
 )
+from refeed.errors import ConfigError
 from refeed.models.interactions.fit_item_to_item import fit_item_to_item
 from refeed.models.interactions.fit_multinomial import fit_multinomial
 from refeed.models.interactions.interface import InteractionModel
@@ -48,18 +49,29 @@ def fit_interactions(
         seed: of what is drawn, such as some of very many users to validate with.
 
     Raises:
-        ConfigError: settings that can't be used with these interactions.
+        ConfigError: settings that can't be used with these interactions, or take more memory than there is.
     """
     chosen = _kind(config, train, say) if isinstance(config, AutoInteractionsConfig) else config
     if isinstance(chosen, MultinomialConfig):
         return fit_multinomial(chosen, train, valid, say, seed=seed)
     if isinstance(chosen, LinearConfig):
+        _check_memory(train)
         return fit_item_to_item(chosen, train, valid, say, seed=seed)
     return fit_item_to_item(chosen, train, valid, say, seed=seed)
 
 
+def _check_memory(train: Ratings) -> None:
+    """Refuse the closed form before its search begins, where it can't be held in the end."""
+    needed, there = linear_memory(train.n_items, len(train)), _memory()
+    if needed > there:
+        raise ConfigError(
+            f"interactions.kind = linear: a weight for every pair of {train.n_items:,} items takes "
+            f"{needed / 1e9:.2f} GB, and this machine has {there / 1e9:.2f}; take interactions.kind = local"
+        )
+
+
 def _kind(config: AutoInteractionsConfig, train: Ratings, say: Say) -> LinearConfig | LocalConfig:
-    limit = _half_of_the_memory() if config.memory == "auto" else config.memory
+    limit = _memory() // 2 if config.memory == "auto" else config.memory
     needed = linear_memory(train.n_items, len(train))
     sizes = f"{train.n_items:,} items would take {needed / 1e9:.2f} GB, of {limit / 1e9:.2f} GB that it may"
     if needed > limit:
@@ -72,8 +84,9 @@ def _kind(config: AutoInteractionsConfig, train: Ratings, say: Say) -> LinearCon
     return LinearConfig(values=config.values)
 
 
-def _half_of_the_memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+def _memory() -> int:
+    """Bytes that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def load_interactions(config: FittedConfig, n_items: int, tensors: Mapping[str, Tensor]) -> InteractionModel:

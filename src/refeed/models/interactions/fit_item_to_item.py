@@ -20,13 +20,11 @@ from refeed.ratings.store import Ratings
 
 __all__ = ["fit_item_to_item"]
 
-_ITEMS = {"linear": 6000, "local": 20_000}
+_ITEMS = {"linear": 6000, "local": 50_000}
 """Where there are more items, settings are chosen with the most popular so many."""
 
-_DEFAULTS = {"linear": DEFAULTS, "local": DEFAULTS.but(ridge=50.0, user_power=0.5)}
+_DEFAULTS = {"linear": DEFAULTS, "local": DEFAULTS.but(ridge=100.0, ridge_power=0.5, user_power=0.5)}
 """Without validation, and where the search begins: few neighbours want a weaker ridge."""
-
-_NEIGHBOURS = 50  # that settings of `local` are chosen with, at most
 
 Say = Callable[[str], None]
 C = TypeVar("C", LinearConfig, LocalConfig)
@@ -94,13 +92,6 @@ def _announcement(config: LinearConfig | LocalConfig, train: Ratings) -> str:
     return f"{config.kind}: {train.n_items:,} items, {what}: {memory / 1e9:.2f} GB at the peak"
 
 
-def _quicker(config: LinearConfig | LocalConfig) -> LinearConfig | LocalConfig:
-    """What settings are chosen with: they hardly depend on the number of neighbours."""
-    if isinstance(config, LocalConfig):
-        return config.model_copy(update={"neighbours": min(config.neighbours, _NEIGHBOURS)})
-    return config
-
-
 def _chosen(
     config: LinearConfig | LocalConfig, every: Ratings, valid: Ratings, say: Say, seed: int
 ) -> Settings:
@@ -111,7 +102,7 @@ def _chosen(
         return _DEFAULTS[config.kind].but(**given(config))
     if train is not every:
         say(f"settings are chosen with the {train.n_items:,} items that most people took")
-    trials = Trials(train, held_out, _learn(_quicker(config)), counts=config.values == "count")
+    trials = Trials(train, held_out, _learn(config), counts=config.values == "count")
     graded = bool((train.values != train.values[0]).any())
     start, timed = _DEFAULTS[config.kind], train.times is not None
     search = Search(trials, given(config), say, timed=timed, graded=graded, start=start)

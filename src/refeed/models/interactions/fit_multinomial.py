@@ -14,6 +14,7 @@ from refeed.models.interactions.inputs import Inputs
 from refeed.models.interactions.multinomial import Multinomial
 from refeed.models.interactions.popularity import shares
 from refeed.models.interactions.validation import HeldOut, held_out_lists
+from refeed.optim.optimizer import uncompiled
 from refeed.ratings.store import Ratings
 
 __all__ = ["fit_multinomial", "multinomial_loss"]
@@ -72,7 +73,9 @@ def _train(
     generator: torch.Generator,
     say: Say,
 ) -> None:
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    optimizer = uncompiled(torch.optim.AdamW)(
+        model.parameters(), lr=config.lr, weight_decay=config.weight_decay
+    )
     best, found, waited = None, -1.0, 0
     for epoch in range(1, config.epochs + 1):
         model.train()

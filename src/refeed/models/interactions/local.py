@@ -94,13 +94,15 @@ def learn_local(
     diagonal = torch.zeros(inputs.n_items).index_add_(0, weighed.items, weighed.values.square())
     strengths = ridges(diagonal, ridge, ridge_power)
     k = max(1, min(neighbours, inputs.n_items - 1))
-    sources, weights = [], []
+    sources = torch.empty(inputs.n_items, k, dtype=torch.int32)
+    weights = torch.empty(inputs.n_items, k)
     for first, count in _stretches(inputs.n_items, k):
         of = nearest(weighed, diagonal.sqrt(), k, first=first, count=count)
-        sources.append(of)
-        weights.append(_solved(weighed, of, strengths, first=first))
-    table = _by_source(torch.cat(sources), torch.cat(weights), inputs.n_items)
-    return Local(inputs.n_items, weights=table)
+        sources[first : first + count] = of
+        weights[first : first + count] = _solved(weighed, of, strengths, first=first)
+    by_target = _by_target(sources, weights)
+    del sources, weights  # before the same again by source
+    return Local(inputs.n_items, weights=_by_source(by_target))
 
 
 def _stretches(n_items: int, k: int) -> Iterator[tuple[int, int]]:
@@ -121,14 +123,16 @@ def _solved(
     return torch.cholesky_solve(products[..., None], factors, upper=True)[..., 0].mul_(there)
 
 
-def _by_source(
-    sources: Int32[Tensor, "items k"], weights: Float32[Tensor, "items k"], n_items: int
-) -> SparseTable:
-    """From each item's neighbours and weights to B: rows are the neighbours."""
+def _by_target(sources: Int32[Tensor, "items k"], weights: Float32[Tensor, "items k"]) -> Batch:
+    """Bᵀ: rows are the items that are predicted; without the places that have no neighbour."""
     there = sources >= 0
-    bounds = torch.zeros(n_items + 1, dtype=torch.int32)
+    bounds = torch.zeros(len(sources) + 1, dtype=torch.int32)
     bounds[1:] = there.sum(dim=1).cumsum(dim=0)
-    by_target = Batch(bounds, sources[there], weights[there], n_items)
+    return Batch(bounds, sources[there], weights[there], len(sources))
+
+
+def _by_source(by_target: Batch) -> SparseTable:
+    """B: rows are the neighbours."""
     by_source = by_target.by_item
     values = by_target.values[by_source.order]
-    return SparseTable(by_source.indptr.long(), by_source.users, values, n_items)
+    return SparseTable(by_source.indptr.long(), by_source.users, values, by_target.n_items)

@@ -18,7 +18,7 @@ from refeed.ratings.store import Ratings
 
 __all__ = ["HeldOut", "beyond_chance", "held_out_lists"]
 
-_USERS = 2000
+_USERS = 4000
 _USERS_AT_ONCE = 256
 
 

@@ -36,6 +36,8 @@
   });
 
   // ------------------------------------------------------------ what changed
+  const SEEN = 6000; // ms that a message stays
+  let said = 0;
   let before = null;
   let focused = null;
   const lines = () => [...document.querySelectorAll("#list .line-card")];
@@ -56,6 +58,9 @@
     if (status && message) {
       const changed = fresh.length ? `${fresh.length} of ${now.length} on your list are new` : "your list is the same";
       status.textContent = `${message}; ${changed}.`;
+      status.classList.remove("old");
+      clearTimeout(said);
+      said = setTimeout(() => status.classList.add("old"), SEEN);
       document.querySelector("#list .message").dataset.message = "";
     }
     if (focused !== null && (document.activeElement === document.body || !document.activeElement)) {
@@ -72,10 +77,45 @@
   };
   document.addEventListener("htmx:before:request", () => busy(1));
   document.addEventListener("htmx:finally:request", () => busy(-1));
-  document.addEventListener("htmx:error", () => {
-    const status = document.getElementById("status");
-    if (status) status.textContent = "The server does not answer. Try again in a moment.";
+  const alertBox = document.getElementById("alert");
+  const fail = (text, target) => {
+    const notice = document.createElement("p");
+    notice.className = "notice error";
+    notice.textContent = text;
+    const again = document.createElement("button");
+    again.type = "button";
+    again.textContent = "Try again";
+    again.addEventListener("click", () => location.reload());
+    notice.append(again);
+    alertBox.replaceChildren(notice);
+    target?.querySelectorAll?.(".loading").forEach((loading) => loading.remove());
+  };
+  document.addEventListener("htmx:error", (event) => {
+    fail("The server does not answer. What you see may be old; try again in a moment.", event.detail?.ctx?.target);
   });
+  document.addEventListener("htmx:response:error", (event) => {
+    const ctx = event.detail.ctx;
+    let detail = "";
+    try {
+      detail = JSON.parse(ctx.text).detail;
+    } catch {
+      detail = `The server answered with status ${ctx.response.status}.`;
+    }
+    fail(`That did not work: ${detail}`, ctx.target);
+  });
+  document.addEventListener("htmx:after:swap", (event) => {
+    if (event.detail?.ctx?.response?.status < 400) alertBox.replaceChildren();
+  });
+
+  // ------------------------------------------------------------ copying
+  for (const button of navigator.clipboard ? document.querySelectorAll(".copy") : []) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.closest(".code").querySelector("code").textContent);
+      button.firstChild.textContent = "Copied";
+      setTimeout(() => (button.firstChild.textContent = "Copy"), 2000);
+    });
+  }
 
   // ------------------------------------------------------------ theme
   document.getElementById("theme")?.addEventListener("click", () => {
