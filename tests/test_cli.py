@@ -498,7 +498,8 @@ def test_ctrl_c_ends_a_training_with_130_and_all_saved(tmp_path: Path) -> None:
         [*words, *settings[:-1], settings[-1] + "100000"], stderr=subprocess.PIPE, text=True
     )
     try:
-        while not (run / "resume.pt").exists():
+        state = run / "resume.pt"  # empty until the first checkpoint
+        while not (state.exists() and state.stat().st_size):
             assert endless.poll() is None
             time.sleep(0.05)
         endless.send_signal(signal.SIGINT)

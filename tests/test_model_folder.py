@@ -63,7 +63,6 @@ def test_the_folder_has_the_files_that_it_promises(run: Path) -> None:
         "last.safetensors",
         "metrics.jsonl",
         "model.safetensors",
-        "resume.pt",
     }
 
 

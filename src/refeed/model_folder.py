@@ -9,7 +9,7 @@
     metrics.jsonl       a line an epoch
     card.md             what this is, for people
     interactions.safetensors   who takes what up, for lists; absent where lists go by the rating alone
-    resume.pt           the training's state, for --resume
+    resume.pt           the training's state, for --resume; gone once it is over
 
 `history/` may be removed: the model then serves everyone who brings their ratings, and no known user.
 """
@@ -50,6 +50,7 @@ from refeed.ratings.store import Attributes, DataKind, Ratings
 
 __all__ = [
     "FORMAT",
+    "STATE",
     "Items",
     "Metrics",
     "binding",
@@ -67,6 +68,9 @@ __all__ = [
     "write_metrics",
     "write_text",
 ]
+
+STATE = "resume.pt"
+"""There from a training's beginning to its end: empty until the first checkpoint."""
 
 _LISTS = "interactions"
 _ATTRIBUTE = "attribute:"  # before the names of what else is known of items, in items.parquet
@@ -114,7 +118,7 @@ def check_absent(run: Path) -> None:
 
 
 def create_folder(run: Path, config: Config, train: Ratings) -> None:
-    """Write all that is known before training: history/, items.parquet, config.toml and card.md.
+    """Write all that is known before training: history/, items.parquet, config.toml, card.md, no state yet.
 
     Raises:
         ModelError: the folder exists already.
@@ -126,6 +130,7 @@ def create_folder(run: Path, config: Config, train: Ratings) -> None:
         write_items(folder, Items.of(train))
         write_card(folder, config, train, [])
         write_text(folder / "config.toml", config.to_toml())
+        (folder / STATE).touch()
 
 
 def binding(

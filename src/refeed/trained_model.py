@@ -1,10 +1,12 @@
 """A trained model with all that belongs to it, in memory; and its way to a folder and back."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from torch import Tensor
 
 from refeed.config import Config
 from refeed.errors import ModelError
@@ -109,7 +111,9 @@ class TrainedModel:
         tensors, header = read_weights(run, weights)
         config = read_config(run / "config.toml", header["model"])
         items = read_items(run / "items.parquet", header["items"])
-        model = build_model(config, n_users=int(header["users"]), n_items=len(items.ids))
+        model = build_model(
+            _of_weights(config, tensors), n_users=int(header["users"]), n_items=len(items.ids)
+        )
         low, high = header["scale"].split()
         try:
             model.load_state_dict(tensors)
@@ -155,3 +159,10 @@ class TrainedModel:
                 write_card(folder, self.config, self.histories, self.metrics, self.lists)
             else:
                 write_text(folder / "card.md", self.card)
+
+
+def _of_weights(config: Config, tensors: Mapping[str, Tensor]) -> Config:
+    """The config without the network of a blend, where that weighed nothing and was left out when saved."""
+    if config.network is None or any(name.startswith("network.") for name in tensors):
+        return config
+    return config.model_copy(update={"network": None, "network_train": None})

@@ -69,7 +69,12 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of 300 films, trained for a moment on the sample's ratings. Not to be changed: copy it."""
     run = tmp_path_factory.mktemp("trained") / "run"
-    fit(few_ratings(), None, load_recipe("default", ["train.steps=20", "model.width=8"]), run)
+    fit(
+        few_ratings(),
+        None,
+        load_recipe("default", ["train.steps=20", "model.width=8", "train.keep_state=true"]),
+        run,
+    )
     return run
 
 

@@ -25,7 +25,7 @@ def resolved(train: Ratings, *settings: str) -> Config:
     def no_trial(_: Config, __: Ratings) -> None:
         raise AssertionError
 
-    return resolve_auto(config, train, None, silent, no_trial)  # type: ignore[arg-type]
+    return resolve_auto(config, train, None, silent, no_trial)[0]  # type: ignore[arg-type]
 
 
 def without_items(ratings: Ratings, gone: int) -> Ratings:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from refeed.config import AutoencoderConfig, BiasConfig, Config, TrainConfig
 from refeed.config.baselines import TimeSvdppConfig
 from refeed.errors import ConfigError, DataError, ModelError, TrainingDivergedError
+from refeed.model_folder import create_folder
 from refeed.optim.optimizer import takes_sparse_path
 from refeed.progress import report_progress, silent
 from refeed.ratings.ids import Ids
@@ -199,7 +200,7 @@ def test_the_way_of_refeeding_is_said_at_the_start(
 def test_n_epochs_and_n_more_equal_2n(tmp_path: Path) -> None:
     train, valid = simulated()
     fit(train, valid, config_of(epochs=6), tmp_path / "whole")
-    fit(train, valid, config_of(epochs=3), tmp_path / "halves")
+    fit(train, valid, config_of(epochs=3, keep_state=True), tmp_path / "halves")
     fit(train, valid, config_of(epochs=6), tmp_path / "halves", resume=True)
     assert_same_run(tmp_path / "whole", tmp_path / "halves")
 
@@ -214,6 +215,32 @@ def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
     weights, others = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
     for name, weight in weights.items():
         torch.testing.assert_close(weight, others[name], rtol=0, atol=1e-12)
+
+
+def test_a_finished_training_leaves_no_state_unless_it_is_asked_for(tmp_path: Path) -> None:
+    train, valid = simulated()
+    for name, keep in (("kept", True), ("gone", False)):
+        fit(train, valid, config_of(epochs=1, keep_state=keep), tmp_path / name)
+        assert (tmp_path / name / "resume.pt").exists() is keep
+
+
+def test_a_finished_training_without_its_state_does_not_go_on_for_longer(tmp_path: Path) -> None:
+    train, valid = simulated()
+    fit(train, valid, config_of(epochs=1), tmp_path / "run")
+    before = (tmp_path / "run" / "config.toml").read_bytes()
+    with pytest.raises(ConfigError, match=r"finished.* train.epochs = 2 \(it was 1\).*keep_state"):
+        fit(train, valid, config_of(epochs=2), tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "config.toml").read_bytes() == before
+
+
+def test_killed_before_the_first_checkpoint_a_training_starts_anew(tmp_path: Path) -> None:
+    train, valid = simulated()
+    config = config_of(epochs=2)
+    create_folder(tmp_path / "killed", config, train)
+    assert (tmp_path / "killed" / "resume.pt").read_bytes() == b""
+    fit(train, valid, config, tmp_path / "killed", resume=True)
+    fit(train, valid, config, tmp_path / "whole")
+    assert_same_run(tmp_path / "killed", tmp_path / "whole")
 
 
 def test_resuming_a_finished_training_changes_nothing(tmp_path: Path) -> None:
@@ -320,7 +347,7 @@ def test_resuming_where_nothing_has_begun_starts_anew_and_says_so(tmp_path: Path
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     train, valid = simulated()
-    fit(train, valid, config_of(epochs=1), tmp_path / "run")
+    fit(train, valid, config_of(epochs=1, keep_state=True), tmp_path / "run")
     path = tmp_path / "run" / "resume.pt"
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
@@ -418,7 +445,7 @@ def test_the_path_of_updates_is_chosen_by_the_items_and_what_a_batch_touches() -
 def test_a_checkpoint_gives_back_every_weight_and_buffer(tmp_path: Path, path: str) -> None:
     train, valid = simulated()
     model = AutoencoderConfig(encoder=[4], target="residual")
-    settings = {"epochs": 1, "batch": 4, "update_path": path}
+    settings = {"epochs": 1, "batch": 4, "update_path": path, "keep_state": True}
     config = Config(model=model, train=TrainConfig.model_validate(settings))
     fit(train, valid, config, tmp_path / "run")
     saved = torch.load(tmp_path / "run" / "resume.pt", weights_only=True)["state"]["model"]

@@ -4,24 +4,32 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 from test_fit import assert_same_run, metrics_of, simulated
 from test_fit_ridge import RIDGE, stopping_after
 
 from refeed.config import AutoencoderConfig, Config, TrainConfig, config_from_toml, load_recipe
 from refeed.errors import ConfigError, TrainingDivergedError
 from refeed.evaluation.metrics import rmse
+from refeed.inference.recommender import Recommender
+from refeed.lite.recommender import Recommender as LiteRecommender
 from refeed.models.blend.model import Blend
 from refeed.models.intervals import Uncertain
 from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.progress import report_progress
+from refeed.ratings.ids import Ids
 from refeed.ratings.pairs import align_to
+from refeed.ratings.store import Ratings
 from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
 
 
-def blend_of(ensemble: int = 1, networks: int = 1, **network_train: object) -> Config:
+def blend_of(
+    ensemble: int = 1, networks: int = 1, *, ridge_lr: float = 0.01, **network_train: object
+) -> Config:
     """12 steps of a ridge autoencoder, 3 epochs of a network; 60 users make 4 batches an epoch."""
-    train = {"optimizer": "adam", "lr": 0.01, "batch": 16, "steps": 12, "ensemble": ensemble}
+    train = {"optimizer": "adam", "lr": ridge_lr, "batch": 16, "steps": 12, "ensemble": ensemble}
     settings = {"lr": 0.01, "batch": 16, "epochs": 3, "ensemble": networks, **network_train}
     return Config(
         model=RIDGE,
@@ -31,6 +39,18 @@ def blend_of(ensemble: int = 1, networks: int = 1, **network_train: object) -> C
     )
 
 
+def two_tastes() -> tuple[Ratings, Ratings]:
+    """Ratings that biases say nothing of, so that a network is worth more than a ridge of hardly any rate."""
+    rng = np.random.default_rng(0)
+    users, items = np.nonzero(rng.random((60, 30)) < 0.6)
+    tastes, kinds = rng.choice([-1, 1], 60), rng.choice([-1, 1], 30)
+    ratings = 3 + 1.5 * tastes[users] * kinds[items] + rng.normal(0, 0.3, len(users))
+    user_ids, item_ids = Ids(f"u{u}" for u in range(60)), Ids(f"i{i}" for i in range(30))
+    everything = Ratings.from_arrays(users, items, ratings, user_ids=user_ids, item_ids=item_ids)
+    held_out = rng.random(len(everything)) < 0.2
+    return everything.select(~held_out), everything.select(held_out)
+
+
 def trained(run: Path) -> Blend:
     model = TrainedModel.load(run).model
     assert isinstance(model, Blend)
@@ -38,9 +58,9 @@ def trained(run: Path) -> Blend:
 
 
 def test_the_weight_is_the_least_squares_on_validation(tmp_path: Path) -> None:
-    train, valid = simulated()
+    train, valid = two_tastes()
     with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
-        fit(train, valid, blend_of(), tmp_path / "run", reporter=reporter)
+        fit(train, valid, blend_of(ridge_lr=1e-5), tmp_path / "run", reporter=reporter)
     blend, pairs = trained(tmp_path / "run"), align_to(valid, train)
     ridge, network = (part.predict(train, pairs.users, pairs.items) for part in (blend.ridge, blend.network))
     columns, ratings = (network - ridge)[:, None], pairs.values - ridge
@@ -54,8 +74,8 @@ def test_the_weight_is_the_least_squares_on_validation(tmp_path: Path) -> None:
 
 
 def test_intervals_are_calibrated_for_the_blend(tmp_path: Path) -> None:
-    train, valid = simulated()
-    fit(train, valid, blend_of(), tmp_path / "run")
+    train, valid = two_tastes()
+    fit(train, valid, blend_of(ridge_lr=1e-5), tmp_path / "run")
     blend, pairs = trained(tmp_path / "run"), align_to(valid, train)
     errors = pairs.values - blend.predict(train, pairs.users, pairs.items)
     below = errors / blend.predictive_std(train, pairs.users, pairs.items) <= float(blend.quantiles[99])
@@ -63,8 +83,8 @@ def test_intervals_are_calibrated_for_the_blend(tmp_path: Path) -> None:
 
 
 def test_ensembles_of_both_are_trained_one_after_the_other(tmp_path: Path) -> None:
-    train, valid = simulated()
-    fit(train, valid, blend_of(ensemble=2, networks=2), tmp_path / "run")
+    train, valid = two_tastes()
+    fit(train, valid, blend_of(ridge_lr=1e-5, ensemble=2, networks=2), tmp_path / "run")
     members = trained(tmp_path / "run").each()
     assert [isinstance(member, RidgeAutoencoder) for member in members] == [True, True, False, False]
     assert [line["member"] for line in metrics_of(tmp_path / "run")] == [
@@ -74,6 +94,50 @@ def test_ensembles_of_both_are_trained_one_after_the_other(tmp_path: Path) -> No
     predicted = [member.predict(train, users, items) for member in members]
     assert not np.allclose(predicted[0], predicted[1])
     assert not np.allclose(predicted[2], predicted[3])
+
+
+def test_a_network_that_weighs_nothing_is_not_kept(tmp_path: Path) -> None:
+    train, valid = simulated()
+    alone = blend_of().model_copy(update={"network": None, "network_train": None})
+    ridge = fit(train, valid, alone).model
+    blend = fit(train, valid, blend_of(), tmp_path / "run").model
+    assert isinstance(ridge, RidgeAutoencoder)
+    weights = load_file(tmp_path / "run" / "model.safetensors")
+    assert weights.keys() == ridge.state_dict().keys()
+    assert (tmp_path / "run" / "last.safetensors").read_bytes() == (
+        tmp_path / "run" / "model.safetensors"
+    ).read_bytes()
+    for model in (
+        blend,
+        TrainedModel.load(tmp_path / "run").model,
+        TrainedModel.load(tmp_path / "run", "last").model,
+    ):
+        assert isinstance(model, RidgeAutoencoder)
+        for name, weight in ridge.state_dict().items():
+            assert torch.equal(model.state_dict()[name], weight), name
+    lite = LiteRecommender.load(tmp_path / "run")
+    assert lite.predict("u1", "i1") == pytest.approx(
+        Recommender.load(tmp_path / "run").predict("u1", "i1"), abs=1e-6
+    )
+
+
+def test_a_network_that_will_weigh_nothing_is_trained_half_way(tmp_path: Path) -> None:
+    train, valid = two_tastes()
+    config = blend_of(epochs=8, lr=1e-6)  # it learns nothing: it adds biases, which the ridge has
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
+        fit(train, valid, config, tmp_path / "run", reporter=reporter)
+    assert "after 4 of 8 epochs the network's weight" in (tmp_path / "said.txt").read_text()
+    assert [line["epoch"] for line in metrics_of(tmp_path / "run") if line["member"] == 2] == [1, 2, 3, 4]
+    with pytest.raises(KeyboardInterrupt):
+        fit(train, valid, config, tmp_path / "stopped", reporter=stopping_after(6))
+    fit(train, valid, config, tmp_path / "stopped", resume=True)
+    assert_same_run(tmp_path / "run", tmp_path / "stopped")
+
+
+def test_a_network_that_learns_is_trained_to_its_end(tmp_path: Path) -> None:
+    train, valid = two_tastes()
+    fit(train, valid, blend_of(epochs=8, lr=0.3), tmp_path / "run")
+    assert len([line for line in metrics_of(tmp_path / "run") if line["member"] == 2]) == 8
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The loop with the ridge autoencoder, and with ensembles: the same promises as for every network."""
 
+import re
 import signal
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 from test_fit import HANGS, assert_same_run, finish, metrics_of, prepared, simulated, start
 
 from refeed.config import AutoencoderConfig, Config, RidgeConfig, TrainConfig, config_from_toml
-from refeed.errors import ConfigError, TrainingDivergedError
+from refeed.errors import ConfigError, ModelError, TrainingDivergedError
 from refeed.models.ensemble import Ensemble, RidgeEnsemble
 from refeed.models.intervals import Uncertain
 from refeed.models.ridge import auto as auto_module
@@ -46,7 +47,7 @@ def stopping_after(lines: int) -> Reporter:
 
 def test_steps_end_the_training_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
     train, valid = simulated()  # 60 users: 4 batches an epoch
-    fit(train, valid, ridge_of(steps=6), tmp_path / "run")
+    fit(train, valid, ridge_of(steps=6, keep_state=True), tmp_path / "run")
     lines = metrics_of(tmp_path / "run")
     assert [line["epoch"] for line in lines] == [1, 2]
     saved = torch.load(tmp_path / "run" / "resume.pt", weights_only=True)["state"]["model"]
@@ -199,9 +200,34 @@ def test_what_is_given_is_not_chosen(tmp_path: Path) -> None:
         assert isinstance(settled.prior_vectors, float)
 
 
+def test_a_folder_that_exists_is_refused_before_the_first_trial(tmp_path: Path) -> None:
+    train, valid = simulated()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("years of work")
+    auto = Config(model=RidgeConfig(), train=ridge_of().train)
+    with (
+        (tmp_path / "said.txt").open("w") as stream,
+        report_progress(stream) as reporter,
+        pytest.raises(ModelError, match="exists already"),
+    ):
+        fit(train, valid, auto, tmp_path / "run", reporter=reporter)
+    assert "trial" not in (tmp_path / "said.txt").read_text()
+
+
+def test_trials_say_their_seconds_and_how_many_remain(tmp_path: Path) -> None:
+    train, valid = simulated()
+    auto = Config(model=RidgeConfig(), train=ridge_of().train)
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
+        fit(train, valid, auto, reporter=reporter)
+    trials = [line for line in (tmp_path / "said.txt").read_text().splitlines() if line.startswith("trial")]
+    assert len(trials) >= 4
+    assert all(re.search(r", \d+\.\d s; (at least \d|perhaps one) more$", line) for line in trials)
+    assert trials[0].endswith("at least 3 more")
+
+
 def test_a_resumed_training_takes_what_auto_came_to(tmp_path: Path) -> None:
     train, valid = simulated()
-    auto = Config(model=RidgeConfig(), train=ridge_of(schedule="constant").train)
+    auto = Config(model=RidgeConfig(), train=ridge_of(schedule="constant", keep_state=True).train)
     longer = auto.model_copy(update={"train": auto.train.model_copy(update={"steps": 16})})
     fit(train, valid, auto, tmp_path / "run")
     before = TrainedModel.load(tmp_path / "run").config.model

@@ -138,7 +138,8 @@ def test_a_rank_that_hangs_ends_the_training_with_a_message_in_the_time_that_is_
         for rank in range(2)
     ]
     try:
-        while not (folder / "hung" / "resume.pt").exists():
+        state = folder / "hung" / "resume.pt"  # empty until the first checkpoint
+        while not (state.exists() and state.stat().st_size):
             assert ranks[0].poll() is None
             time.sleep(0.01)
         ranks[1].send_signal(signal.SIGSTOP)

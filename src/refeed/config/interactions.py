@@ -84,7 +84,7 @@ class MultinomialConfig(Strict):
         batch: users a step.
         epochs: passes over the users, at most.
         patience: epochs without a better validation before it stops.
-        seed: of the start, the order and the dropout.
+        seed: of the start, the order and the dropout; that of the whole training (`train.seed`) unless given.
     """
 
     kind: Literal["multinomial"] = "multinomial"

@@ -48,6 +48,7 @@ class TrainConfig(Strict):
         seed: of the start, the order of the users and the dropout; below 2³¹, as the libraries of some peers
             take no larger one.
         checkpoint_minutes: also checkpoint within an epoch when so much time has passed.
+        keep_state: keep resume.pt once the training is over, so that it can go on for more epochs.
     """
 
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
@@ -75,6 +76,7 @@ class TrainConfig(Strict):
     ensemble: Annotated[int, Field(ge=1)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
+    keep_state: bool = False
 
     @model_validator(mode="after")
     def _l2_is_coupled(self) -> "TrainConfig":

@@ -62,7 +62,8 @@ class Folder:
         if not run.is_dir():
             raise ModelError(f"{run} is no model folder; give the folder that `refeed train --out` wrote")
         arrays, header = _weights(run / "model.safetensors")
-        shrinkage = _shrinkage(run / "config.toml", header["model"])
+        blended = any(name.startswith("network.") for name in arrays)
+        shrinkage = _shrinkage(run / "config.toml", header["model"], blended=blended)
         if "catalogue" not in header:
             raise ModelError(
                 f"{run} was written by a refeed from before `refeed.lite`, and lacks items.json; train "
@@ -105,7 +106,7 @@ def _lists(path: Path, bound_to: Mapping[str, str]) -> ListPart | None:
     return list_part_of(path, arrays, header)
 
 
-def _shrinkage(path: Path, digest: str) -> float:
+def _shrinkage(path: Path, digest: str, *, blended: bool) -> float:
     """λ, which alone of the settings prediction depends on; whether it is this model's config, and ours."""
     check_there(path)
     try:
@@ -115,7 +116,7 @@ def _shrinkage(path: Path, digest: str) -> float:
         kind = str(model["kind"])
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} is damaged ({error}); restore it") from error
-    if kind != "ridge" or "network" in config:
+    if kind != "ridge" or blended:  # a network that weighs nothing is in the settings alone
         what = "ridge that is blended with a network" if kind == "ridge" else kind
         raise ModelError(
             f"{path.parent} holds a model of kind {what}; refeed.lite knows the kind ridge alone (the "

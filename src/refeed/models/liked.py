@@ -36,7 +36,12 @@ def liked_threshold(values: NDArray[np.floating], share: float = _SHARE) -> floa
 
 
 def fit_liking(
-    model: Model, train: Ratings, valid: Ratings | None = None, *, liked: float | None = None
+    model: Model,
+    train: Ratings,
+    valid: Ratings | None = None,
+    *,
+    liked: float | None = None,
+    seed: int = 0,
 ) -> Liking:
     """Take the quantiles that the model has, or find some on the validation ratings.
 
@@ -46,6 +51,7 @@ def fit_liking(
         valid: ratings that it has not seen; without them, and without quantiles in the model, errors are
             taken on some training ratings, which makes them look surer than they are.
         liked: the lowest rating that counts as liked; None: that of the upper 40 %.
+        seed: of the choice among very many ratings.
 
     Raises:
         ConfigError: no rating is as high as `liked`.
@@ -55,7 +61,7 @@ def fit_liking(
     boundary = liked_boundary(values, liked)
     if isinstance(model, Uncertain) and bool(model.quantiles.any()):
         return Liking(liked, boundary, model.quantiles.cpu().double().numpy())
-    users, items, ratings = _unseen(train, valid)
+    users, items, ratings = _unseen(train, valid, seed)
     errors = ratings - model.predict(train, users, items)
     return Liking(liked, boundary, quantiles(errors, np.ones(len(errors))))
 
@@ -83,11 +89,11 @@ def probability_liked(
 
 
 def _unseen(
-    train: Ratings, valid: Ratings | None
+    train: Ratings, valid: Ratings | None, seed: int
 ) -> tuple[Int64[np.ndarray, " some"], Int64[np.ndarray, " some"], Float64[np.ndarray, " some"]]:
     """Some pairs and their ratings: of validation, or if there are none, of training."""
     if valid is not None and len(held := align_to(valid, train)):
-        some = np.random.default_rng(0).permutation(len(held))[:_ENOUGH]
+        some = np.random.default_rng(seed).permutation(len(held))[:_ENOUGH]
         return held.users[some], held.items[some], held.values[some].astype(np.float64)
-    some = np.random.default_rng(0).permutation(len(train))[:_ENOUGH]
+    some = np.random.default_rng(seed).permutation(len(train))[:_ENOUGH]
     return train.users[some], train.items[some].astype(np.int64), train.values[some].astype(np.float64)

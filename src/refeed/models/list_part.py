@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from refeed.config import Config
+from refeed.config.interactions import MultinomialConfig
 from refeed.models.interactions.choose import FittedConfig, fit_interactions, load_interactions
 from refeed.models.interactions.interface import InteractionModel
 from refeed.models.interface import Model
@@ -110,19 +111,21 @@ def fit_list_part(
     if config.interactions is None or model.axis == "item":
         return None
     settings, lists = config.interactions, config.lists
+    if isinstance(settings, MultinomialConfig) and "seed" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"seed": config.train.seed})
     if train.kind == "interactions":
         settings = settings.model_copy(update={"values": "count"})
-    resolved, interactions = fit_interactions(settings, train, valid, say)
+    resolved, interactions = fit_interactions(settings, train, valid, say, seed=config.train.seed)
     values = np.unique(train.values).astype(np.float64)
     values = values[np.linspace(0, len(values) - 1, min(len(values), _VALUES)).round().astype(np.int64)]
     if train.kind == "interactions":
         return ListPart(resolved, interactions, None, ListWeights(beta=0.0), values)
     liked = None if lists.liked == "auto" else lists.liked
-    liking = fit_liking(model, train, valid, liked=liked)
+    liking = fit_liking(model, train, valid, liked=liked, seed=config.train.seed)
     say(f"liked: a rating of {liking.liked:g} or more")
     weights = ListWeights()
     if valid is not None and "auto" in (lists.beta, lists.floor):
-        weights = choose_list_weights(interactions, model, liking, train, valid, say)
+        weights = choose_list_weights(interactions, model, liking, train, valid, say, seed=config.train.seed)
     return ListPart(
         resolved,
         interactions,

@@ -74,6 +74,8 @@ def choose_list_weights(
     train: Ratings,
     valid: Ratings,
     say: Callable[[str], None] = print,
+    *,
+    seed: int = 0,
 ) -> ListWeights:
     """β 1 and the usual floor, unless others make better lists of what is liked, beyond chance.
 
@@ -84,8 +86,9 @@ def choose_list_weights(
         train: the training ratings.
         valid: held-out ratings.
         say: hears what was tried.
+        seed: of the choice among very many users.
     """
-    held_out = held_out_lists(train, valid).liked(liking.liked)
+    held_out = held_out_lists(train, valid, seed=seed).liked(liking.liked)
     if len(held_out) < 2:
         say("validation has hardly any liked item that is new to a known user: β = 1")
         return ListWeights()

@@ -44,7 +44,7 @@ def make_optimizer(
 
     Args:
         parameters: what to update; or groups of them as PyTorch's optimizers take them, dicts of `params` and
-            perhaps a `weight_decay` of its own.
+            perhaps a `weight_decay` of its own, and the `share` of the learning rate that it takes.
         config: which optimizer, and its rates.
         sparse: those of the parameters whose gradients are sparse: only the rows in these are updated at
             once, the others before they are read (`RowSparse`).
@@ -99,6 +99,6 @@ def flush(optimizer: torch.optim.Optimizer) -> None:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Let the next updates use this rate."""
+    """Let the next updates use this rate; of a group with a `share`, that share of it."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("share", 1.0)

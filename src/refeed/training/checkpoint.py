@@ -36,6 +36,8 @@ class Place:
         metrics: the lines of metrics.jsonl so far.
         best_epoch: of the member's lowest validation RMSE, counted from 1 as in the metrics; 0: none yet.
         best_rmse: that RMSE.
+        tried: the lowest validation RMSE of the trials that chose its settings; inf: there were none.
+        idle: whether the member, a network, would weigh nothing in its blend, and is trained no further.
         lowered: how often the member started again at a lower rate (`training/too_fast.py`).
         choices: how this machine computes the steps, as it was decided at the start (`Learner.choose_paths`).
     """
@@ -49,6 +51,8 @@ class Place:
     metrics: list[dict[str, int | float | None]] = field(default_factory=list)
     best_epoch: int = 0
     best_rmse: float = float("inf")
+    tried: float = float("inf")
+    idle: bool = False
     lowered: int = 0
     choices: dict[str, int | bool] = field(default_factory=dict)
 

@@ -9,6 +9,7 @@ from typing import Any
 from refeed.config import AutoencoderConfig, Config, MeanConfig, RidgeConfig, TrainConfig
 from refeed.errors import DataError, UserError
 from refeed.factory import build_model
+from refeed.models.blend.model import Blend
 from refeed.models.interface import Model
 from refeed.models.list_part import fit_list_part
 from refeed.models.ridge.auto import resolve_auto
@@ -24,8 +25,8 @@ from refeed.training.checkpoint import Place
 from refeed.training.loop import train as updates
 from refeed.training.measure import train_rmse, valid_rmse
 from refeed.training.members import Task, make_learner, train_members
-from refeed.training.output import Folder, Metrics, output_of
-from refeed.training.resume import can_resume, resumed_config
+from refeed.training.output import Folder, Metrics, Output, output_of
+from refeed.training.resume import can_resume, check_finished, is_finished, resumed_config
 
 __all__ = ["fit"]
 
@@ -88,13 +89,17 @@ def fit(
         if resume and (out is None or not can_resume(out)):
             reporter.say(f"nothing to resume in {out or 'memory'} yet: the training starts anew")
             resume = False
+        if resume and out is not None and is_finished(out):
+            check_finished(out, config, train)
+            reporter.say(f"the training in {out} is finished: there is nothing left to do")
+            return TrainedModel.load(out)
         output = output_of(out, runtime, resume=resume)
         if resume and out is not None:
-            config = resumed_config(out, config, train)
+            config, tried = resumed_config(out, config, train), float("inf")
         else:
-            config = resolve_auto(config, train, held_out, reporter, partial(_trained, runtime))
+            config, tried = resolve_auto(config, train, held_out, reporter, partial(_trained, runtime))
         output.create(config, train)
-        task = Task(config, train, valid, held_out, runtime, reporter, output, warm)
+        task = Task(config, train, valid, held_out, runtime, reporter, output, warm, tried)
         if isinstance(config.model, RidgeConfig | AutoencoderConfig):
             resumed = output if resume and isinstance(output, Folder) else None
             model, metrics = train_members(task, resumed)
@@ -103,8 +108,21 @@ def fit(
         lists = fit_list_part(config, train, valid, model, reporter.say)
         if lists is not None:
             output.save_lists(lists, metrics)
+        output.finish(keep_state=config.train.keep_state)
+        if not config.train.keep_state:
+            model = _without_idle(model, output)
         runtime.wait()
         return TrainedModel.of(config, model, train, metrics, lists)
+
+
+def _without_idle(model: Model, output: Output) -> Model:
+    """The same predictions without a network that weighs nothing, in memory and in the folder."""
+    if not isinstance(model, Blend) or float(model.weight):
+        return model
+    ridge = model.alone()
+    output.save("model", lambda: ridge)
+    output.repeat("model", "last")
+    return ridge
 
 
 def _solve(task: Task, *, resume: bool) -> tuple[Model, list[Metrics]]:

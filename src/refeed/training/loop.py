@@ -86,7 +86,7 @@ def train(
     runtime: Runtime,
     place: Place,
 ) -> Iterator[Event]:
-    """Train from a place on, until all epochs or steps are done, or patience is over.
+    """Train from a place on, until all epochs or steps are done, patience is over, or the place is idle.
 
     Everything random follows from (seed, epoch, batch), so a training that goes on from a place makes the
     same updates as one that never stopped, and two trainings of one config and seed are the same training.
@@ -158,4 +158,4 @@ def _epochs(config: TrainConfig, batches: int) -> int:
 
 def _is_over(place: Place, config: TrainConfig, batches: int) -> bool:
     patience_is_over = config.patience > 0 and place.epoch - place.best_epoch >= config.patience
-    return patience_is_over or place.epoch >= _epochs(config, batches)
+    return patience_is_over or place.idle or place.epoch >= _epochs(config, batches)

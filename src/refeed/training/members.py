@@ -16,9 +16,9 @@ from refeed.factory import assemble, build_member, config_of_member
 from refeed.models.autoencoder.learner import AutoencoderLearner
 from refeed.models.autoencoder.network import Autoencoder
 from refeed.models.blend.model import Blend
-from refeed.models.blend.weight import weigh
+from refeed.models.blend.weight import weigh, will_weigh_nothing
 from refeed.models.calibrate import calibrate
-from refeed.models.ensemble import Ensemble
+from refeed.models.ensemble import Ensemble, ensemble_of
 from refeed.models.interface import Model
 from refeed.models.intervals import Uncertain
 from refeed.models.ridge.learner import RidgeLearner
@@ -35,11 +35,12 @@ from refeed.training.loop import EpochEnd, EpochStart, train
 from refeed.training.measure import valid_rmse
 from refeed.training.output import Folder, Metrics, Output
 from refeed.training.stopping import catch_stop_signals
-from refeed.training.too_fast import is_too_fast, lower_rate
+from refeed.training.too_fast import is_too_fast, is_worse_than_trials, lower_rate
 
 __all__ = ["Task", "make_learner", "train_members"]
 
 _Learner = AutoencoderLearner | RidgeLearner
+_LONG = 8  # epochs that a network's training must have for half of them to tell what it will weigh
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Task:
         reporter: hears about the progress.
         output: where results go.
         warm: where the first members start.
+        tried: the lowest validation RMSE of the trials that chose settings; inf: there were none.
     """
 
     config: Config
@@ -65,6 +67,7 @@ class Task:
     reporter: Reporter
     output: Output
     warm: Sequence[WarmRidge] = ()
+    tried: float = math.inf
 
 
 def make_learner(
@@ -101,9 +104,9 @@ def train_members(task: Task, resumed: Folder | None = None) -> tuple[Model, lis
         TrainingDivergedError: the loss became NaN or infinite.
         KeyboardInterrupt: the user stopped it.
     """
-    place, whole = Place(), None
+    place, whole = Place(tried=task.tried), None
     members: list[Model] = []
-    if resumed is not None and resumed.checkpoint.exists():
+    if resumed is not None and resumed.has_state:
         place = place_of(resumed.checkpoint)
         members = _saved_members(task, resumed)
     best = members[place.member] if place.best_epoch else None
@@ -112,7 +115,8 @@ def train_members(task: Task, resumed: Folder | None = None) -> tuple[Model, lis
         member = _Member(task, members, number, place)
         whole = member.train(best, resumed)
         members = [*members, member.trained]
-        place, best, resumed = Place(member=number + 1, metrics=member.place.metrics), None, None
+        place = Place(member=number + 1, metrics=member.place.metrics, tried=member.place.tried)
+        best, resumed = None, None
     if whole is None:
         raise TypeError("a model has at least one member")
     return whole, place.metrics
@@ -191,14 +195,14 @@ class _Member:
             resumed: where its state is.
         """
         task, self.best = self.task, best
-        if resumed is not None and resumed.checkpoint.exists():
+        if resumed is not None and resumed.has_state:
             self.place = load_checkpoint(resumed.checkpoint, self.learner, self.optimizer)
         self.learner.choose_paths(self.place.choices, task.runtime, task.reporter.say)
         self._say_facts()
         with catch_stop_signals() as stop:
             try:
-                while not self._train(stop):
-                    self._start_again()
+                while (why := self._train(stop)) is not None:
+                    self._start_again(why)
             except TrainingDivergedError as error:
                 raise TrainingDivergedError(
                     f"{error}. {task.output.kept(self.place)}. Try " + ", or ".join(self._hints())
@@ -206,8 +210,8 @@ class _Member:
         task.runtime.wait()  # until the weights are written
         return self._complete()
 
-    def _train(self, stop: Callable[[], bool]) -> bool:
-        """Train to the end; False where it must start again at a lower rate."""
+    def _train(self, stop: Callable[[], bool]) -> str | None:
+        """Train to the end; or the reason why it must start again at a lower rate."""
         task, saved = self.task, time.perf_counter()
         config, epochs = lower_rate(self.config, self.place).train, 0
         loop = train(self.learner, self.optimizer, self.batches, config, task.runtime, self.place)
@@ -216,9 +220,12 @@ class _Member:
                 epochs = event.epochs
                 task.reporter.start_epoch(event.epoch, event.epochs, event.done, event.users)
             elif isinstance(event, EpochEnd):
-                self._end_epoch(event)
+                self._end_epoch(event, epochs)
                 if is_too_fast(self.config, self.place, epochs):
-                    return False
+                    return (
+                        f"the validation RMSE was lowest after the first epoch, {self.place.best_rmse:.4f}, "
+                        f"and only got worse (the last: {self.place.metrics[-1]['valid_rmse']:.4f})"
+                    )
             else:
                 task.reporter.advance(event.users, event.loss)
                 if task.runtime.total(int(stop())):
@@ -227,22 +234,24 @@ class _Member:
                     continue
                 task.output.save_checkpoint(self.learner, self.optimizer, self.place)
             saved = time.perf_counter()
-        return True
+        if isinstance(self.config.model, RidgeConfig) and is_worse_than_trials(
+            self.place, self.trained, task.train, task.held_out, seed=task.config.train.seed
+        ):
+            return f"the training ends worse than a trial of its settings did ({self.place.tried:.4f})"
+        return None
 
-    def _start_again(self) -> None:
+    def _start_again(self, why: str) -> None:
         """Forget this member's training, and lower its rate."""
         place, number = self.place, self.place.member
         others = [line for line in place.metrics if line.get("member", 1) != number + 1]
-        self.place = Place(member=number, metrics=others, lowered=place.lowered + 1)
+        self.place = Place(member=number, metrics=others, lowered=place.lowered + 1, tried=place.tried)
         self.task.reporter.say(
-            f"the validation RMSE was lowest after the first epoch, {place.best_rmse:.4f}, and only got "
-            f"worse (the last: {place.metrics[-1]['valid_rmse']:.4f}): the training starts again at a "
-            f"learning rate of {lower_rate(self.config, self.place).train.lr:.2g}"
+            f"{why}: it starts again at a learning rate of {lower_rate(self.config, self.place).train.lr:.2g}"
         )
         self._start()
         self.learner.choose_paths(self.place.choices, self.task.runtime, self.task.reporter.say)
 
-    def _end_epoch(self, event: EpochEnd) -> None:
+    def _end_epoch(self, event: EpochEnd, epochs: int) -> None:
         """Evaluate, note the metrics, and save what there is."""
         task, place = self.task, self.place
         model = self.learner.finished()
@@ -264,11 +273,27 @@ class _Member:
             place.best_epoch, place.best_rmse = event.epoch, error or place.best_rmse
             # Later updates change a network itself; without validation the last epoch's is the best.
             self.best = model if error is None else copy.deepcopy(model)
+        place.idle = self._is_idle(model, epochs)
         task.output.save("model" if better else "last", lambda: _whole(task, [*self.before, model]))
         if better:
             task.output.repeat("model", "last")
         task.output.save_metrics(place.metrics)
         task.output.save_checkpoint(self.learner, self.optimizer, place)
+
+    def _is_idle(self, model: Model, epochs: int) -> bool:
+        """Whether this is a network that would weigh nothing, half way: the rest is spared."""
+        task, half = self.task, math.ceil(epochs / 2)
+        if self.place.member < task.config.train.ensemble or self.place.epoch != half or epochs < _LONG:
+            return False
+        ridges = self.before[: task.config.train.ensemble]
+        ridge = ridges[0] if len(ridges) == 1 else ensemble_of(ridges)
+        idle = task.held_out is not None and will_weigh_nothing(ridge, model, task.train, task.held_out)
+        if idle:
+            task.reporter.say(
+                f"after {half} of {epochs} epochs the network's weight in the blend would be below 0 beyond "
+                "chance: its training ends here"
+            )
+        return idle
 
     def _stop(self) -> None:
         """Save everything, and end as Ctrl-C does."""

@@ -11,6 +11,7 @@ from torch import nn
 from refeed.config import Config
 from refeed.files import same_file
 from refeed.model_folder import (
+    STATE,
     Metrics,
     binding,
     check_absent,
@@ -57,6 +58,14 @@ class Output(Protocol):
         """Keep all that is needed to go on."""
         ...
 
+    def finish(self, *, keep_state: bool) -> None:
+        """The training is over, and everything saved.
+
+        Args:
+            keep_state: so that it can go on for longer.
+        """
+        ...
+
     def remove(self) -> None:
         """Leave nothing behind."""
         ...
@@ -79,6 +88,7 @@ class Nowhere:
     def save_lists(self, lists: ListPart, metrics: Sequence[Metrics]) -> None: ...
     def save_metrics(self, metrics: Sequence[Metrics]) -> None: ...
     def save_checkpoint(self, learner: nn.Module, optimizer: torch.optim.Optimizer, place: Place) -> None: ...
+    def finish(self, *, keep_state: bool) -> None: ...
     def remove(self) -> None: ...
 
     def kept(self, place: Place) -> str:  # noqa: ARG002 - an Output's
@@ -105,8 +115,13 @@ class Folder:
 
     @property
     def checkpoint(self) -> Path:
-        """The state of the training."""
-        return self.path / "resume.pt"
+        """The state of the training; empty before the first, absent after the last."""
+        return self.path / STATE
+
+    @property
+    def has_state(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return self.checkpoint.is_file() and self.checkpoint.stat().st_size > 0
 
     def create(self, config: Config, train: Ratings) -> None:
         """Write all that is known before training, unless the training goes on.
@@ -148,6 +163,12 @@ class Folder:
         """Write resume.pt."""
         if self._first:
             save_checkpoint(self.checkpoint, learner, optimizer, place)
+
+    def finish(self, *, keep_state: bool) -> None:
+        """Remove resume.pt: what the training's end leaves is a model."""
+        self._runtime.wait()
+        if self._first and not keep_state:
+            self.checkpoint.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove the folder."""

@@ -40,9 +40,11 @@ def ratings(users: int = 60, items: int = 30) -> tuple[Ratings, Aligned]:
     return train, align_to(every.select(held_out), train)
 
 
-def resolved(best: tuple[float, float], model: RidgeConfig) -> tuple[RidgeConfig, list[Config]]:
+def resolved(
+    best: tuple[float, float], model: RidgeConfig, *, users: int = 60
+) -> tuple[RidgeConfig, list[Config]]:
     """With an error that is a parabola in the logarithms of both priors."""
-    train, held_out = ratings()
+    train, held_out = ratings(users)
     tried: list[Config] = []
 
     def trained(config: Config, _: Ratings) -> Any:
@@ -52,7 +54,7 @@ def resolved(best: tuple[float, float], model: RidgeConfig) -> tuple[RidgeConfig
         return Off(held_out, 0.5 + 0.01 * float(np.square(distance).sum()))
 
     config = Config(model=model, train=TrainConfig(steps=300, warmup=50))
-    settled = resolve_auto(config, train, held_out, silent, trained).model
+    settled = resolve_auto(config, train, held_out, silent, trained)[0].model
     assert isinstance(settled, RidgeConfig)
     return settled, tried
 
@@ -78,9 +80,21 @@ def test_that_of_users_gets_stronger_alone_where_who_rated_an_item_says_little()
     assert settled.prior_users / settled.prior_vectors > 1.2  # at the start .5
 
 
-def test_a_trial_is_the_training_in_a_third_of_the_updates() -> None:
-    _, tried = resolved((50.0, 100.0), RidgeConfig())
-    assert {(config.train.steps, config.train.warmup) for config in tried} == {(100, 16)}
+@pytest.mark.parametrize(("users", "lengths"), [(60, (100, 16)), (2000, (33, 5))])
+def test_a_trial_is_the_training_in_a_ninth_of_the_updates_and_a_third_where_ratings_are_few(
+    users: int, lengths: tuple[int, int]
+) -> None:
+    _, tried = resolved((50.0, 100.0), RidgeConfig(), users=users)
+    assert {(config.train.steps, config.train.warmup) for config in tried} == {lengths}
+
+
+@pytest.mark.parametrize(("scale", "steps"), [(0.3, [0, -1, -2, -1]), (1.0, [0, -1, 1, 0])])
+def test_where_weaker_priors_are_better_stronger_ones_are_not_tried(scale: float, steps: list[int]) -> None:
+    train, _ = ratings()
+    start = 500 * np.sqrt(len(train) / 100_000)
+    _, tried = resolved((scale * start, 2 * scale * start), RidgeConfig())
+    of_vectors = [config.model.prior_vectors for config in tried]  # type: ignore[union-attr]
+    assert [round(np.log(float(prior) / (2 * start)) / np.log(3)) for prior in of_vectors] == steps
 
 
 def test_what_is_given_is_kept_and_no_trial_is_made_twice() -> None:
@@ -95,6 +109,6 @@ def test_few_ratings_of_each_user_and_item_make_a_narrow_code() -> None:
     train, held_out = ratings(users=40, items=9)
     thin = train.select(np.arange(len(train)) % 2 == 0)
     config = Config(model=RidgeConfig(), train=TrainConfig())
-    settled = resolve_auto(config, thin, None, silent, lambda *_: Off(held_out, 0.0)).model  # type: ignore[arg-type]
+    settled = resolve_auto(config, thin, None, silent, lambda *_: Off(held_out, 0.0))[0].model  # type: ignore[arg-type]
     assert isinstance(settled, RidgeConfig)
     assert settled.width == 16

@@ -48,6 +48,11 @@ class Blend(nn.Module):
         both: tuple[Model, Model] = (self.ridge, self.network)
         return [one for part in both for one in (part.each() if isinstance(part, Ensemble) else [part])]
 
+    def alone(self) -> RidgeAutoencoder | RidgeEnsemble:
+        """The ridge autoencoders without the network: the same model, if w is 0."""
+        self.ridge.quantiles.copy_(self.quantiles)
+        return self.ridge
+
     def _parts(self) -> list[tuple[Model, float]]:
         """What counts, and how much."""
         weight = float(self.weight)

@@ -32,7 +32,12 @@ FittedConfig = LinearConfig | LocalConfig | MultinomialConfig
 
 
 def fit_interactions(
-    config: InteractionsConfig, train: Ratings, valid: Ratings | None = None, say: Say = print
+    config: InteractionsConfig,
+    train: Ratings,
+    valid: Ratings | None = None,
+    say: Say = print,
+    *,
+    seed: int = 0,
 ) -> tuple[FittedConfig, InteractionModel]:
     """The config without "auto", and the model that it describes, fitted.
 
@@ -41,17 +46,18 @@ def fit_interactions(
         train: the interactions to learn from: who took what, with ratings or counts as values.
         valid: held-out interactions, on which what is "auto" is chosen; None: defaults.
         say: hears what is done and why, a line at a time.
+        seed: of what is drawn, such as some of very many users to validate with.
 
     Raises:
         ConfigError: settings that can't be used with these interactions, or take more memory than there is.
     """
     chosen = _kind(config, train, say) if isinstance(config, AutoInteractionsConfig) else config
     if isinstance(chosen, MultinomialConfig):
-        return fit_multinomial(chosen, train, valid, say)
+        return fit_multinomial(chosen, train, valid, say, seed=seed)
     if isinstance(chosen, LinearConfig):
         _check_memory(train)
-        return fit_item_to_item(chosen, train, valid, say)
-    return fit_item_to_item(chosen, train, valid, say)
+        return fit_item_to_item(chosen, train, valid, say, seed=seed)
+    return fit_item_to_item(chosen, train, valid, say, seed=seed)
 
 
 def _check_memory(train: Ratings) -> None:

@@ -31,7 +31,7 @@ C = TypeVar("C", LinearConfig, LocalConfig)
 
 
 def fit_item_to_item(
-    config: C, train: Ratings, valid: Ratings | None = None, say: Say = print
+    config: C, train: Ratings, valid: Ratings | None = None, say: Say = print, *, seed: int = 0
 ) -> tuple[C, ItemToItem]:
     """The config without "auto", and the model.
 
@@ -40,6 +40,7 @@ def fit_item_to_item(
         train: the interactions to learn from.
         valid: held-out interactions, on which the settings are chosen; None: the defaults.
         say: hears what is done, a line at a time.
+        seed: of what is drawn.
 
     Raises:
         ConfigError: λ is so small that a matrix can't be factorised.
@@ -48,7 +49,7 @@ def fit_item_to_item(
     counts = config.values == "count"
     settings = _DEFAULTS[config.kind].but(**given(config))
     if valid is not None and len(train):
-        settings = _chosen(config, train, valid, say)
+        settings = _chosen(config, train, valid, say, seed)
     say(f"{config.kind}: {settings}")
     model = _learn(config)(inputs_of_all(settings, train, counts=counts), settings)
     model.inputs = inputs_of(settings, train, counts=counts)
@@ -91,9 +92,11 @@ def _announcement(config: LinearConfig | LocalConfig, train: Ratings) -> str:
     return f"{config.kind}: {train.n_items:,} items, {what}: {memory / 1e9:.2f} GB at the peak"
 
 
-def _chosen(config: LinearConfig | LocalConfig, every: Ratings, valid: Ratings, say: Say) -> Settings:
+def _chosen(
+    config: LinearConfig | LocalConfig, every: Ratings, valid: Ratings, say: Say, seed: int
+) -> Settings:
     train = most_taken(every, _ITEMS[config.kind])
-    held_out = held_out_lists(train, valid)
+    held_out = held_out_lists(train, valid, seed=seed)
     if not len(held_out):
         say("validation has no interaction with an item that is new to a known user: the default settings")
         return _DEFAULTS[config.kind].but(**given(config))

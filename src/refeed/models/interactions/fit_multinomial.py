@@ -24,7 +24,12 @@ _POPULARITY = (0.01, 0.1, 0.3, 1.0)
 
 
 def fit_multinomial(
-    config: MultinomialConfig, train: Ratings, valid: Ratings | None = None, say: Say = print
+    config: MultinomialConfig,
+    train: Ratings,
+    valid: Ratings | None = None,
+    say: Say = print,
+    *,
+    seed: int = 0,
 ) -> tuple[MultinomialConfig, Multinomial]:
     """The config without "auto", and the model.
 
@@ -33,11 +38,12 @@ def fit_multinomial(
         train: the interactions to learn from.
         valid: held-out ones, on which the epoch and the popularity term are chosen; None: the last epoch.
         say: hears of every epoch.
+        seed: of what is drawn beside the training, which has the config's.
     """
     inputs = Inputs(grade=config.grade, counts=config.values == "count").fit(train)
     generator = torch.Generator().manual_seed(config.seed)
     model = Multinomial(config, train.n_items, inputs, generator)
-    held_out = held_out_lists(train, valid) if valid is not None and len(train) else None
+    held_out = held_out_lists(train, valid, seed=seed) if valid is not None and len(train) else None
     _train(model, config, train, held_out, generator, say)
     share = torch.from_numpy(shares(train)).float()
     chosen = config

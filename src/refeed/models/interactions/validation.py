@@ -91,18 +91,19 @@ class HeldOut:
         return found
 
 
-def held_out_lists(train: Ratings, valid: Ratings, *, most: int = _USERS) -> HeldOut:
+def held_out_lists(train: Ratings, valid: Ratings, *, most: int = _USERS, seed: int = 0) -> HeldOut:
     """The held-out interactions of (some of) the users, without those that training has.
 
     Args:
         train: the training interactions.
         valid: held-out ones, with ids of their own; those of users or items unknown to training don't count.
         most: users; of more of them some are drawn.
+        seed: of that draw.
     """
     aligned = align_to(valid, train)
     users = aligned.users
     if len(np.unique(users)) > most:
-        drawn = np.random.default_rng(0).permutation(np.unique(users))[:most]
+        drawn = np.random.default_rng(seed).permutation(np.unique(users))[:most]
         kept = np.isin(users, drawn)
     else:
         kept = np.ones(len(users), dtype=bool)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from refeed.config import Config, RidgeConfig
 from refeed.errors import ConfigError
@@ -17,7 +17,7 @@ from refeed.progress import Reporter
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
 
-__all__ = ["AUTO_SETTINGS", "resolve_auto"]
+__all__ = ["AUTO_SETTINGS", "judged", "resolve_auto"]
 
 Trained = Callable[[Config, Ratings], Model]
 """Trains a model with all its updates."""
@@ -30,20 +30,25 @@ _START, _POWER = 500.0, 0.5
 
 _RATIO = 2.0  # of the prior of V to that of F: found likewise
 _FACTOR = 3.0  # between the priors that are tried
-_SHORTER = 3  # a trial makes so many times fewer updates than the training
-_LONGER = 1.5  # what is best after a whole training, against a trial: weaker priors do well at first
+_SHORTER = 9  # a trial makes so many times fewer updates than the training
+_LONGER = 1.8  # what is best after a whole training, against a trial: weaker priors do well at first
+_FEW = 20_000  # ratings, below which trials take no time worth sparing, and short ones mislead
+_SHORTER_OF_FEW, _LONGER_OF_FEW = 3, 1.5
 _FARTHEST = 4  # steps of the factor from the start
 _MOST = 250_000  # ratings that priors are tried with, about, unless items are rare in them
 _SCARCE = 20.0  # ratings an item that a sample of users must leave
 _LARGEST = 400_000  # ratings of a sample, about, however rare items are in it
 _THIN = 6.0  # ratings for each user and item
+_FAR = 3e-4  # times the steps' square: what part of the error they must gain, as short trials hardly overfit
 _HARDLY = 1e-4  # a prior that is better by no more than this part of the error ends the walk
 
 
 def resolve_auto(
     config: Config, train: Ratings, held_out: Aligned | None, reporter: Reporter, trained: Trained
-) -> Config:
-    """The same config without "auto".
+) -> tuple[Config, float]:
+    """The same config without "auto", and the lowest validation RMSE of the trials (inf without any).
+
+    That is of the pairs that `judged` gives, clipped to the scale.
 
     Args:
         config: as given.
@@ -57,7 +62,7 @@ def resolve_auto(
     """
     model = config.model
     if not isinstance(model, RidgeConfig):
-        return config
+        return config, np.inf
     if model.drift not in ("auto", 0) and train.times is None:
         raise ConfigError(
             f"model.drift = {model.drift:g} needs the times of the ratings, and these have none; "
@@ -69,9 +74,9 @@ def resolve_auto(
         # The penalty is prior / 2 × b² beside a sum of squared errors.
         config = _with(config, {"prior_bias": _round(2 * variances_of(train).item_damping)})
     if "auto" not in (model.prior_users, model.prior_vectors):
-        return config
+        return config, np.inf
     of_users = _START * (len(train) / 100_000) ** _POWER
-    priors = of_users, _RATIO * of_users
+    priors, lowest = (of_users, _RATIO * of_users), np.inf
     if held_out is not None:
         tried, known = _sample(train, held_out, config.train.seed)
         if len(known):
@@ -80,8 +85,22 @@ def resolve_auto(
             start = priors[0] / grown, priors[1] / grown
             search = _Search(_with_less(config, grown), start, tried, known, reporter, trained)
             best = search.best()
-            priors = best[0] * grown, best[1] * grown
-    return _with_priors(config, *priors)
+            priors, lowest = (best[0] * grown, best[1] * grown), min(search.errors.values())
+    return _with_priors(config, *priors), lowest
+
+
+def judged(train: Ratings, held_out: Aligned, seed: int) -> Bool[np.ndarray, " pairs"]:
+    """Which validation pairs the trials are judged by: those of the users and items that they know.
+
+    Args:
+        train: the training ratings.
+        held_out: the validation ratings.
+        seed: of the training.
+    """
+    users = _users_of_trials(train, seed)
+    items = np.bincount(train.items[np.repeat(users, train.user_counts)], minlength=train.n_items) > 0
+    pairs: Bool[np.ndarray, " pairs"] = users[held_out.users] & items[held_out.items]
+    return pairs
 
 
 def _width(train: Ratings) -> int:
@@ -117,13 +136,12 @@ def _with(config: Config, settings: Mapping[str, Any]) -> Config:
 
 def _sample(train: Ratings, held_out: Aligned, seed: int) -> tuple[Ratings, Aligned]:
     """Some of the users, with all their ratings, and what is held out of theirs: enough to tell items by."""
-    most = min(max(_MOST, _SCARCE * np.count_nonzero(train.item_counts)), _LARGEST)
-    if len(train) <= most:
+    chosen = _users_of_trials(train, seed)
+    if chosen.all():
         return train, held_out
-    chosen = np.random.default_rng(seed).random(train.n_users) < most / len(train)
+    known = judged(train, held_out, seed)
     sample = train.select(np.repeat(chosen, train.user_counts))
     users, items = (_positions(counts) for counts in (sample.user_counts, sample.item_counts))
-    known = (users[held_out.users] >= 0) & (items[held_out.items] >= 0)
     return sample.compact(), replace(
         held_out,
         users=users[held_out.users[known]],
@@ -132,6 +150,14 @@ def _sample(train: Ratings, held_out: Aligned, seed: int) -> tuple[Ratings, Alig
         values=held_out.values[known],
         times=None if held_out.times is None else held_out.times[known],
     )
+
+
+def _users_of_trials(train: Ratings, seed: int) -> Bool[np.ndarray, " users"]:
+    most = min(max(_MOST, _SCARCE * np.count_nonzero(train.item_counts)), _LARGEST)
+    if len(train) <= most:
+        return np.ones(train.n_users, dtype=bool)
+    chosen: Bool[np.ndarray, " users"] = np.random.default_rng(seed).random(train.n_users) < most / len(train)
+    return chosen
 
 
 def _positions(counts: Int64[np.ndarray, " all"]) -> Int64[np.ndarray, " all"]:
@@ -143,7 +169,7 @@ def _positions(counts: Int64[np.ndarray, " all"]) -> Int64[np.ndarray, " all"]:
 class _Search:
     """The priors of F and V with the lowest validation RMSE, from short trainings.
 
-    First both get stronger or weaker together, until the best lies between two others; what is taken is the
+    First both get weaker or stronger together, until the best lies between two others; what is taken is the
     lowest point of the parabola through the three. Then that of F alone gets stronger, as there are ratings
     where who rated an item says little of it.
 
@@ -165,7 +191,10 @@ class _Search:
         reporter: Reporter,
         trained: Trained,
     ) -> None:
-        self.config, self.start, self.train, self.held_out = _shorter(config), start, train, held_out
+        few = len(train) < _FEW
+        self.config = _shorter(config, _SHORTER_OF_FEW if few else _SHORTER)
+        self.longer = _LONGER_OF_FEW if few else _LONGER
+        self.start, self.train, self.held_out = start, train, held_out
         self.reporter, self.trained = reporter, trained
         self.errors: dict[tuple[float, float], float] = {}
 
@@ -173,7 +202,7 @@ class _Search:
         """Those of F and V."""
         both = self._both()
         users, vectors = self._priors(both)
-        factor = _LONGER * _FACTOR ** self._between(both)
+        factor = self.longer * _FACTOR ** self._between(both)
         while self._error(users * _FACTOR, vectors) < self._error(users, vectors) * (1 - _HARDLY):
             users *= _FACTOR
         return users * factor, vectors * factor
@@ -182,23 +211,31 @@ class _Search:
         return self.start[0] * _FACTOR**steps, self.start[1] * _FACTOR**steps
 
     def _both(self) -> int:
-        """How many steps from the start the best is, where both priors change together."""
-        best = min((0, 1, -1), key=lambda steps: self._error(*self._priors(steps)))
+        """How many steps from the start the best is, where both priors change together.
+
+        Weaker ones are tried first, as they are better on most ratings; where they are, stronger ones aren't.
+        """
+        start = self._at(0)
+        best = next((step for step in (-1, 1) if self._at(step) < start), 0)
         while 0 < abs(best) < _FARTHEST:
             further = best + int(np.sign(best))
-            if self._error(*self._priors(further)) >= self._error(*self._priors(best)) * (1 - _HARDLY):
+            if self._at(further) >= self._at(best) * (1 - _HARDLY):
                 break
             best = further
         return best
 
     def _between(self, best: int) -> float:
         """Where the parabola through the best point and its neighbours is lowest, in steps from the best."""
-        known = [self.errors.get(self._key(*self._priors(best + step))) for step in (-1, 0, 1)]
-        if None in known:
+        steps = (best - 1, best, best + 1)
+        if any(self._key(*self._priors(step)) not in self.errors for step in steps):
             return 0.0
-        weaker, middle, stronger = (float(error) for error in known if error is not None)
+        weaker, middle, stronger = (self._at(step) for step in steps)
         curvature = weaker - 2 * middle + stronger
         return float(np.clip((weaker - stronger) / (2 * curvature), -0.5, 0.5)) if curvature > 0 else 0.0
+
+    def _at(self, steps: int) -> float:
+        """The error so many steps from the start, and what is set against going far."""
+        return self._error(*self._priors(steps)) * (1 + _FAR * steps**2)
 
     def _key(self, of_users: float, of_vectors: float) -> tuple[float, float]:
         tried: Any = _with_priors(self.config, of_users, of_vectors).model
@@ -227,14 +264,14 @@ class _Search:
         return f"at least {least}" if least > 0 else "perhaps one"
 
 
-def _shorter(config: Config) -> Config:
-    """Of a trial: the same schedule in a third of the updates."""
+def _shorter(config: Config, times: int) -> Config:
+    """Of a trial: the same schedule in so many times fewer updates."""
     train = config.train
-    settings: dict[str, Any] = {"warmup": train.warmup // _SHORTER}
+    settings: dict[str, Any] = {"warmup": train.warmup // times}
     if train.steps is not None:
-        settings["steps"] = max(1, train.steps // _SHORTER)
+        settings["steps"] = max(1, train.steps // times)
     else:
-        settings["epochs"] = max(1, train.epochs // _SHORTER)
+        settings["epochs"] = max(1, train.epochs // times)
     return config.model_copy(update={"train": train.model_copy(update=settings)})
 
 

@@ -30,7 +30,7 @@ _AT_ONCE = 1 << 22  # ratings: bounds what the weights take
 
 
 def carry_forward(
-    model: RidgeAutoencoder, train: Ratings, held_out: Aligned | None, config: RidgeConfig
+    model: RidgeAutoencoder, train: Ratings, held_out: Aligned | None, config: RidgeConfig, *, seed: int = 0
 ) -> str | None:
     """Set d of a trained model.
 
@@ -42,6 +42,7 @@ def carry_forward(
         train: the training ratings.
         held_out: the validation ratings.
         config: says over how many days.
+        seed: of the draws of users that say what is chance.
 
     Returns:
         What was chosen, for people; None where there was no choice.
@@ -65,7 +66,8 @@ def carry_forward(
 
     drifts = [_drift(train, times, errors, days) for days in _DAYS]
     before = measured(np.zeros(train.n_items))
-    differences = [rmse for rmse, _ in paired([measured(drift) for drift in drifts], [before] * len(drifts))]
+    moved = [measured(drift) for drift in drifts]
+    differences = [rmse for rmse, _ in paired(moved, [before] * len(drifts), seed=seed)]
     best = int(np.argmin([difference.value for difference in differences]))
     gained = differences[best]
     sure = gained.high is not None and gained.high < 0

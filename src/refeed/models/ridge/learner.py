@@ -10,6 +10,8 @@ not know who is asking. The loss is the mean squared error over the batch's rati
 hidden from the code (and predicted like any other), and the vectors v are multiplied by noise, so that no
 rating and no direction is relied upon too much. Priors are Gaussian: the precision of each of V, b0, F and Y,
 divided by the number of ratings, is the factor of an L2 penalty.
+
+How fast F may move depends on how many raters items have (`rate.py`).
 """
 
 from collections.abc import Callable
@@ -34,7 +36,9 @@ from refeed.models.ridge.levels import hold_to_biases, levels_of
 from refeed.models.ridge.model import RARE, Places, RidgeAutoencoder, precision_of
 from refeed.models.ridge.padded import Padded, padded
 from refeed.models.ridge.posterior import leave_one_out
+from refeed.models.ridge.rate import share_of_rate
 from refeed.models.ridge.shift import shift_level
+from refeed.models.ridge.temper import temper
 from refeed.models.share import Share
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
@@ -132,7 +136,11 @@ class RidgeLearner(nn.Module):
         model, ratings = self.config, len(self.rows)
         return [
             {"params": [self.vectors], "weight_decay": float(model.prior_vectors) / ratings},
-            {"params": [self.users], "weight_decay": float(model.prior_users) / ratings},
+            {
+                "params": [self.users],
+                "weight_decay": float(model.prior_users) / ratings,
+                "share": share_of_rate(self.rows.item_counts),
+            },
             {"params": [self.implicit], "weight_decay": model.prior_implicit / ratings},
             {"params": [self.bias], "weight_decay": float(model.prior_bias) / ratings},
             {"params": [self.scale, self.log_doubt], "weight_decay": 0.0},
@@ -154,12 +162,19 @@ class RidgeLearner(nn.Module):
         return []
 
     def complete(self, model: Model, train: Ratings, held_out: Aligned | None) -> str | None:
-        """Carry the drift of items forward, move the level, and calibrate the intervals."""
+        """Temper the codes, carry the drift of items forward, move the level, and calibrate the intervals."""
         if not isinstance(model, RidgeAutoencoder):
             raise TypeError(f"a ridge autoencoder is completed here, not a {type(model).__name__}")
-        said = [hold_to_biases(model, train, held_out), carry_forward(model, train, held_out, self.config)]
-        said.append(shift_level(model, train, held_out))
+        if model.completed:  # in a training that was stopped after that
+            return None
+        said = [
+            temper(model, train, held_out, seed=self._seed),
+            hold_to_biases(model, train, held_out, seed=self._seed),
+            carry_forward(model, train, held_out, self.config, seed=self._seed),
+            shift_level(model, train, held_out),
+        ]
         calibrate(model, train, held_out, self._seed)
+        model.completed.fill_(True)
         return "; ".join(line for line in said if line) or None
 
     # ------------------------------------------------------------------ batches

@@ -33,7 +33,9 @@ def levels_of(train: Ratings, shrinkage: float) -> tuple[Float64[np.ndarray, " i
 
 
 @torch.no_grad()
-def hold_to_biases(model: RidgeAutoencoder, train: Ratings, held_out: Aligned | None) -> str | None:
+def hold_to_biases(
+    model: RidgeAutoencoder, train: Ratings, held_out: Aligned | None, *, seed: int = 0
+) -> str | None:
     """Compare a trained model with damped biases, and make it these if they are better beyond chance.
 
     Their dampings are what the variances of the levels ask for. If they were chosen on the same validation
@@ -46,6 +48,7 @@ def hold_to_biases(model: RidgeAutoencoder, train: Ratings, held_out: Aligned | 
         model: trained.
         train: the training ratings.
         held_out: the validation ratings.
+        seed: of the draws of users that say what is chance.
 
     Returns:
         What came out, for people; None without validation ratings.
@@ -58,7 +61,7 @@ def hold_to_biases(model: RidgeAutoencoder, train: Ratings, held_out: Aligned | 
     predicted = model.predict(train, held_out.users, held_out.items)
     ours = _errors(predicted, train, held_out)
     theirs = _errors(biases.predict(of_users, held_out.users, held_out.items), train, held_out)
-    ((difference, _),) = paired([ours], [theirs])
+    ((difference, _),) = paired([ours], [theirs], seed=seed)
     said = (
         f"validation RMSE {difference.value:+.4f} against biases damped by "
         f"{variances.user_damping:.2g} (users) and {variances.item_damping:.2g} (items)"

@@ -35,7 +35,7 @@ posterior mean, it comes with a predictive standard deviation (`predictive_std`)
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -163,6 +163,7 @@ class RidgeAutoencoder(nn.Module):
     doubt: Tensor
     counts: Tensor
     quantiles: Tensor
+    completed: Tensor
 
     def __init__(self, config: RidgeConfig, n_items: int) -> None:
         super().__init__()
@@ -182,6 +183,13 @@ class RidgeAutoencoder(nn.Module):
         self.register_buffer("doubt", torch.zeros(()))
         self.register_buffer("counts", torch.zeros(n_items, dtype=torch.int64))
         self.register_buffer("quantiles", torch.zeros(len(LEVELS), dtype=torch.float64))
+        # Whether what can be done only after training is done (`RidgeLearner.complete`).
+        self.register_buffer("completed", torch.zeros((), dtype=torch.bool))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """As any module, but weights of before `completed` was there are read, too."""
+        state_dict.setdefault(f"{prefix}completed", self.completed)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     # ------------------------------------------------------------------ codes
 
