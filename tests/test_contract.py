@@ -60,7 +60,7 @@ RECIPES = {
     "ensemble of ridges": Config(model=RidgeConfig(width=3), train=_STEPS.model_copy(update={"ensemble": 3})),
     "blend": Config(
         model=RidgeConfig(width=3, prior_users=20.0, prior_vectors=40.0),
-        train=_STEPS,
+        train=_STEPS.model_copy(update={"keep_state": True}),  # and with it a network that weighs nothing
         network=AutoencoderConfig(encoder=[8], target="residual", output_activation=False),
         network_train=_SHORT,
     ),

@@ -170,7 +170,7 @@ def keep_freed_memory() -> Iterator[None]:
 
     By default glibc hands every large block back and asks for it again, and the system clears its pages each
     time: of a step with 36 MB matrices that is a third. Afterwards the thresholds are those that glibc itself
-    arrives at once a block of 32 MB has been freed, so the process keeps no more than 64 MB for later.
+    arrives at once a block of 32 MB has been freed, so the process keeps little more than 64 MB for later.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     mallopt, trim = getattr(libc, "mallopt", None), getattr(libc, "malloc_trim", None)
