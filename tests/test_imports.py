@@ -34,11 +34,9 @@ _ERRORS = "pure functions of errors; what imports models is evaluation.evaluate 
 ALLOWED = {
     ("refeed.models.blend.weight", "refeed.evaluation.metrics"): _ERRORS,
     ("refeed.models.ridge.auto", "refeed.evaluation.metrics"): _ERRORS,
-    ("refeed.models.ridge.temper", "refeed.evaluation.metrics"): _ERRORS,
+    ("refeed.models.ridge.held_out", "refeed.evaluation.metrics"): _ERRORS,
     ("refeed.models.ridge.temper", "refeed.evaluation.significance"): _ERRORS,
     ("refeed.training.too_fast", "refeed.evaluation.metrics"): _ERRORS,
-    ("refeed.models.ridge.drift", "refeed.evaluation.metrics"): _ERRORS,
-    ("refeed.models.ridge.levels", "refeed.evaluation.metrics"): _ERRORS,
     ("refeed.models.ridge.levels", "refeed.evaluation.significance"): _ERRORS,
     ("refeed.models.ridge.drift", "refeed.evaluation.significance"): _ERRORS,
 }

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float64, Int64
 
 from refeed.config import RidgeConfig
-from refeed.evaluation.metrics import UserErrors, clipped, user_errors
 from refeed.evaluation.significance import paired
+from refeed.models.ridge.held_out import held_out_errors
 from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
@@ -58,15 +58,9 @@ def carry_forward(
         return None
     errors = model.leave_one_out(train)
     still = model.predict(train, held_out.users, held_out.items)
-    _, users = np.unique(held_out.users, return_inverse=True)
-
-    def measured(drift: Float64[np.ndarray, " items"]) -> UserErrors:
-        predicted = clipped(still + drift[held_out.items], train.scale)
-        return user_errors(users, predicted, held_out.values, n_users=int(users.max()) + 1)
-
     drifts = [_drift(train, times, errors, days) for days in _DAYS]
-    before = measured(np.zeros(train.n_items))
-    moved = [measured(drift) for drift in drifts]
+    before = held_out_errors(still, train, held_out)
+    moved = [held_out_errors(still + drift[held_out.items], train, held_out) for drift in drifts]
     differences = [rmse for rmse, _ in paired(moved, [before] * len(drifts), seed=seed)]
     best = int(np.argmin([difference.value for difference in differences]))
     gained = differences[best]

@@ -7,11 +7,11 @@ other.
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 
-from refeed.evaluation.metrics import UserErrors, clipped, user_errors
 from refeed.evaluation.significance import paired
 from refeed.models.biases import Biases
+from refeed.models.ridge.held_out import held_out_errors
 from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.models.variances import variances_of
 from refeed.ratings.pairs import Aligned
@@ -59,8 +59,9 @@ def hold_to_biases(
     biases = Biases.fit(train, user_damping=variances.user_damping, item_damping=variances.item_damping)
     of_users = biases.of_users(train.indptr, train.items, train.values)
     predicted = model.predict(train, held_out.users, held_out.items)
-    ours = _errors(predicted, train, held_out)
-    theirs = _errors(biases.predict(of_users, held_out.users, held_out.items), train, held_out)
+    ours = held_out_errors(predicted, train, held_out)
+    predicted = biases.predict(of_users, held_out.users, held_out.items)
+    theirs = held_out_errors(predicted, train, held_out)
     ((difference, _),) = paired([ours], [theirs], seed=seed)
     said = (
         f"validation RMSE {difference.value:+.4f} against biases damped by "
@@ -70,12 +71,6 @@ def hold_to_biases(
         return said
     _become(model, biases)
     return f"{said}, which is more than chance: the model is these biases"
-
-
-def _errors(predicted: Float64[np.ndarray, " pairs"], train: Ratings, held_out: Aligned) -> UserErrors:
-    users: Int64[np.ndarray, " pairs"]
-    _, users = np.unique(held_out.users, return_inverse=True)
-    return user_errors(users, clipped(predicted, train.scale), held_out.values, n_users=int(users.max()) + 1)
 
 
 def _become(model: RidgeAutoencoder, biases: Biases) -> None:

@@ -17,10 +17,9 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
 
-from refeed.evaluation.metrics import UserErrors, clipped, user_errors
 from refeed.evaluation.significance import Estimate, paired
+from refeed.models.ridge.held_out import held_out_errors
 from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
@@ -49,7 +48,8 @@ def temper(model: RidgeAutoencoder, train: Ratings, held_out: Aligned | None, *,
     if held_out is None:
         return None
     tried = [(doubt, shrinkage) for doubt in _DOUBT for shrinkage in _SHRINKAGE]
-    errors = [_errors(_scaled(model, *factors), train, held_out) for factors in tried]
+    predicted = [_scaled(model, *factors).predict(train, held_out.users, held_out.items) for factors in tried]
+    errors = [held_out_errors(of_factors, train, held_out) for of_factors in predicted]
     before = errors[tried.index((1.0, 1.0))]
     differences = [rmse for rmse, _ in paired(errors, [before] * len(tried), seed=seed)]
     best = int(np.argmin([difference.value for difference in differences]))
@@ -90,10 +90,3 @@ def _scaled(model: RidgeAutoencoder, doubt: float, shrinkage: float) -> RidgeAut
     scaled = copy.deepcopy(model)
     scale_priors(scaled, doubt=doubt, shrinkage=shrinkage)
     return scaled
-
-
-def _errors(model: RidgeAutoencoder, train: Ratings, held_out: Aligned) -> UserErrors:
-    predicted: Float64[np.ndarray, " pairs"] = model.predict(train, held_out.users, held_out.items)
-    users: Int64[np.ndarray, " pairs"]
-    _, users = np.unique(held_out.users, return_inverse=True)
-    return user_errors(users, clipped(predicted, train.scale), held_out.values, n_users=int(users.max()) + 1)
