@@ -24,7 +24,7 @@ from refeed.inference.listing import listing_of
 from refeed.inference.making import hide_seen, users_at_once
 from refeed.inference.recommender import Recommender
 from refeed.inference.scoring import rank, score
-from refeed.model_folder import Items
+from refeed.model_items import Items
 from refeed.models.autoencoder.network import Autoencoder
 from refeed.models.interface import predict_blocks
 from refeed.ratings.simulate import simulate_ratings

@@ -26,11 +26,12 @@ from refeed.inference.listing import listing_of
 from refeed.inference.making import hide_seen, users_at_once
 from refeed.inference.recommender import Recommender
 from refeed.inference.scoring import rank, score
-from refeed.model_folder import Items
+from refeed.model_items import Items
 from refeed.models.autoencoder.sparse import encode
 from refeed.models.interactions.linear import Linear
 from refeed.models.intervals import LEVELS
-from refeed.models.liked import Liking, probability_liked
+from refeed.models.liked import probability_liked
+from refeed.models.liking import Liking
 from refeed.models.list_part import ListPart
 from refeed.models.list_score import ListWeights, list_scores
 from refeed.models.ridge.model import RidgeAutoencoder

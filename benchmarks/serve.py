@@ -93,9 +93,10 @@ def measure_pass(run: Path, length: int, because: int) -> None:
 
     from refeed.serve.engine import Engine
     from refeed.serve.lines import Question
+    from refeed.trained_model import TrainedModel
 
     torch.set_num_threads(1)
-    engine = Engine.load("main", run)
+    engine, model = Engine.load("main", run), TrainedModel.load(run).model
     questions = []
     for history in histories(run, 64, length):
         items, values, _ = engine.history(history)
@@ -103,7 +104,7 @@ def measure_pass(run: Path, length: int, because: int) -> None:
     print(f"{'batch':>8} {'model ms':>11} {'pass ms':>8} {'lists ms':>9} {'lists/s':>9}")
     for size in (1, 8, 64):
         batch = engine.histories(questions[:size])
-        bare = timed(partial(engine.trained.model.predict_all, batch, np.arange(size)))
+        bare = timed(partial(model.predict_all, batch, np.arange(size)))
         folded = timed(partial(engine.fold, batch))
         whole = timed(partial(engine.answer, questions[:size]))
         print(f"{size:8} {bare * 1e3:11.2f} {folded * 1e3:8.2f} {whole * 1e3:9.2f} {size / whole:9.0f}")

@@ -13,6 +13,7 @@ SRC = Path(__file__).parents[1] / "src"
 ROOMS = (
     ("errors", "files", "runtime", "spelling", "progress", "seeds", "table", "model_header"),
     ("ratings",),
+    ("model_items",),
     ("config", "recipes"),
     ("optim", "kernels"),
     ("models",),

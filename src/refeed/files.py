@@ -8,7 +8,7 @@ from pathlib import Path
 
 from refeed.errors import UserError
 
-__all__ = ["atomic_file", "atomic_folder", "given_path", "given_paths", "same_file"]
+__all__ = ["atomic_file", "atomic_folder", "given_path", "given_paths", "same_file", "write_text"]
 
 
 def given_path(path: str | os.PathLike[str]) -> Path:
@@ -91,3 +91,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, atomically."""
+    with atomic_file(path) as beside:
+        beside.write_text(text, encoding="utf-8")

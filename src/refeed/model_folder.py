@@ -16,13 +16,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import duckdb
-import numpy as np
-from jaxtyping import Float64, Int64
 from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -30,10 +26,9 @@ from torch import Tensor
 
 from refeed.config import Config, config_from_toml
 from refeed.errors import ModelError
-from refeed.files import atomic_file, atomic_folder
+from refeed.files import atomic_file, atomic_folder, write_text
 from refeed.model_header import (
     FORMAT,
-    check_file,
     check_same_run,
     check_settings,
     check_there,
@@ -43,66 +38,35 @@ from refeed.model_header import (
     digest_settings,
     digest_weights,
 )
+from refeed.model_items import Items, write_items
 from refeed.models.interactions.choose import FittedConfig
 from refeed.models.list_part import ListPart
-from refeed.ratings.ids import Ids
-from refeed.ratings.store import Attributes, DataKind, Ratings
+from refeed.ratings.store import DataKind, Ratings
 
 __all__ = [
     "FORMAT",
     "STATE",
-    "Items",
     "Metrics",
     "binding",
     "check_absent",
     "create_folder",
     "read_config",
-    "read_items",
     "read_lists",
     "read_metrics",
     "read_weights",
     "save_lists",
     "save_weights",
     "write_card",
-    "write_items",
     "write_metrics",
-    "write_text",
 ]
 
 STATE = "resume.pt"
 """There from a training's beginning to its end: empty until the first checkpoint."""
 
 _LISTS = "interactions"
-_ATTRIBUTE = "attribute:"  # before the names of what else is known of items, in items.parquet
 
 Metrics = dict[str, int | float | None]
 """A line of metrics.jsonl."""
-
-
-@dataclass(frozen=True, eq=False)
-class Items:
-    """What a model knows of its items beside their weights, by position.
-
-    Args:
-        ids: raw ids.
-        titles: titles ("" where unknown), or None.
-        counts: training ratings of each.
-        means: the mean of these; NaN where there is none.
-        attributes: what else is known of each: name → values by position.
-    """
-
-    ids: Ids
-    titles: tuple[str, ...] | None
-    counts: Int64[np.ndarray, " items"]
-    means: Float64[np.ndarray, " items"]
-    attributes: Attributes | None = None
-
-    @classmethod
-    def of(cls, train: Ratings) -> "Items":
-        """The items of training ratings."""
-        return cls(
-            train.item_ids, train.titles, train.item_counts, train.item_means, train.attributes or None
-        )
 
 
 def check_absent(run: Path) -> None:
@@ -192,48 +156,6 @@ def read_config(path: Path, digest: str) -> Config:
     return config
 
 
-def write_items(run: Path, known: Items) -> None:
-    """Write items.parquet, and items.json with what a runtime without DuckDB needs of it."""
-    titles = np.empty(len(known.ids), dtype=np.object_)
-    titles[:] = [title or None for title in known.titles or [""] * len(known.ids)]
-    items = {
-        "item": known.ids.as_array(),
-        "title": titles,
-        "count": known.counts,
-        "mean": known.means,
-    }
-    for name, values in (known.attributes or {}).items():
-        items[f"{_ATTRIBUTE}{name}"] = np.empty(len(known.ids), dtype=np.object_)
-        items[f"{_ATTRIBUTE}{name}"][:] = values
-    with atomic_file(run / "items.parquet") as beside, duckdb.connect() as db:
-        target = str(beside).replace("'", "''")
-        db.execute(f"COPY items TO '{target}' (FORMAT parquet)")
-    listed = {"item": list(known.ids), "title": list(titles), "count": known.counts.tolist()}
-    write_text(run / "items.json", json.dumps(listed, ensure_ascii=False))
-
-
-def read_items(path: Path, digest: str) -> Items:
-    """Read items.parquet.
-
-    Raises:
-        ModelError: it is missing, or another one than the weights were bound to.
-    """
-    check_file(path, digest)
-    with duckdb.connect() as db:
-        found = db.execute("SELECT * FROM read_parquet(?)", [str(path)])
-        names = [column[0] for column in found.description]
-        columns = dict(zip(names, zip(*found.fetchall(), strict=True), strict=False))
-    titles = tuple(title or "" for title in columns.get("title", ()))
-    return Items(
-        Ids(columns.get("item", ())),
-        titles if any(titles) else None,
-        np.array(columns.get("count", ()), dtype=np.int64),
-        np.array(columns.get("mean", ()), dtype=np.float64),
-        {name.removeprefix(_ATTRIBUTE): columns[name] for name in names if name.startswith(_ATTRIBUTE)}
-        or None,
-    )
-
-
 def save_lists(run: Path, lists: ListPart, bound_to: Mapping[str, str]) -> None:
     """Write the second part of a model, atomically, bound to its run by the header."""
     header = {**bound_to, "interactions": lists.config.model_dump_json()}
@@ -261,12 +183,6 @@ def read_lists(run: Path, n_items: int, bound_to: Mapping[str, str]) -> ListPart
         return ListPart.load(config, n_items, tensors)
     except (RuntimeError, KeyError) as error:
         raise ModelError(f"{path} does not hold what its header says: {error}") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    with atomic_file(path) as beside:
-        beside.write_text(text, encoding="utf-8")
 
 
 def write_metrics(path: Path, metrics: Sequence[Metrics]) -> None:

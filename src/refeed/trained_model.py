@@ -11,24 +11,21 @@ from torch import Tensor
 from refeed.config import Config
 from refeed.errors import ModelError
 from refeed.factory import build_model
-from refeed.files import atomic_folder
+from refeed.files import atomic_folder, write_text
 from refeed.model_folder import (
-    Items,
     Metrics,
     binding,
     check_absent,
     read_config,
-    read_items,
     read_lists,
     read_metrics,
     read_weights,
     save_lists,
     save_weights,
     write_card,
-    write_items,
     write_metrics,
-    write_text,
 )
+from refeed.model_items import Items, read_items, write_items
 from refeed.models.interface import Model
 from refeed.models.list_part import ListPart
 from refeed.ratings.store import DataKind, Ratings

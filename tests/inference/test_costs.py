@@ -14,7 +14,7 @@ from refeed.baselines.factors import FactorModel
 from refeed.config import AutoencoderConfig, BiasConfig, Config, RidgeConfig
 from refeed.config.baselines import SvdppConfig
 from refeed.inference.recommender import Recommender
-from refeed.model_folder import Items
+from refeed.model_items import Items
 from refeed.models.autoencoder.network import Autoencoder
 from refeed.models.blend.model import Blend
 from refeed.models.ensemble import RidgeEnsemble

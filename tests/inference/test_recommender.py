@@ -14,7 +14,7 @@ from refeed.baselines.bias import BiasModel
 from refeed.config import BiasConfig, Config
 from refeed.errors import ConfigError, DataError, ModelError, UnknownIdError
 from refeed.inference.recommender import Recommendation, Recommender, SimilarItem
-from refeed.model_folder import Items
+from refeed.model_items import Items
 from refeed.ratings.ids import Ids
 from refeed.ratings.sample import load_sample
 from refeed.ratings.store import Ratings

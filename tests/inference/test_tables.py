@@ -16,7 +16,7 @@ from refeed.config import BiasConfig, Config
 from refeed.errors import DataError, UnknownIdError
 from refeed.inference.recommender import Recommender
 from refeed.inference.tables import parse_ratings, predict_table, read_history, read_users
-from refeed.model_folder import Items
+from refeed.model_items import Items
 from refeed.ratings.ids import Ids
 from refeed.ratings.options import ReadOptions
 from refeed.ratings.store import Ratings

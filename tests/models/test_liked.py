@@ -10,7 +10,8 @@ from refeed.baselines.mean import MeanModel
 from refeed.config import MeanConfig
 from refeed.errors import ConfigError
 from refeed.models.intervals import LEVELS
-from refeed.models.liked import Liking, fit_liking, liked_boundary, liked_threshold, probability_liked
+from refeed.models.liked import fit_liking, probability_liked
+from refeed.models.liking import Liking, liked_boundary, liked_threshold
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 

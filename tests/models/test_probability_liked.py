@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from refeed.models.intervals import LEVELS
-from refeed.models.liked import Liking, probability_liked
+from refeed.models.liked import probability_liked
+from refeed.models.liking import Liking
 
 
 def _liking(seed: int = 0, boundary: float = 3.5) -> Liking:

@@ -38,7 +38,7 @@ def other(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def question(engine: Engine, seed: int, length: int) -> Question:
     generator = np.random.default_rng(seed)
-    items = generator.choice(len(engine.trained.items.ids), length, replace=False)
+    items = generator.choice(len(engine.loaded.items.ids), length, replace=False)
     values = (generator.integers(1, 11, length) / 2).astype(np.float32)
     return Question(items, values, k=1 + seed % 12, reasons=seed % 4 - 1)
 

@@ -23,7 +23,8 @@ from refeed.inference.ranking import (
 )
 from refeed.models.interface import predict_blocks
 from refeed.models.intervals import Uncertain
-from refeed.models.liked import Liking, probability_liked
+from refeed.models.liked import probability_liked
+from refeed.models.liking import Liking
 from refeed.models.list_part import ListPart
 from refeed.models.list_score import ListWeights, list_scores
 from refeed.models.quantiles import error_deviation, interval_ends

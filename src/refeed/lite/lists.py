@@ -28,7 +28,7 @@ class ListPart:
     Args:
         kind: of the interaction model.
         model: who takes what up; None where its kind needs PyTorch.
-        liking: what "liked" means.
+        liking: what "liked" means; None for interactions without ratings.
         beta: β.
         floor: the least that s counts as.
         values: the distinct training ratings, ascending.
@@ -36,7 +36,7 @@ class ListPart:
 
     kind: str
     model: Taken | None
-    liking: Liking
+    liking: Liking | None
     beta: float
     floor: float
     values: NDArray[np.float64]
@@ -80,10 +80,13 @@ def list_part_of(path: Path, arrays: Mapping[str, NDArray[Any]], header: Mapping
     of_model = {name.removeprefix(_LISTS): array for name, array in arrays.items() if name.startswith(_LISTS)}
     try:
         kind = str(json.loads(header["interactions"])["kind"])
+        liking = None
+        if "quantiles" in own:
+            liking = Liking(float(own["liked"]), float(own["boundary"]), own["quantiles"])
         return ListPart(
             kind=kind,
             model=taken_of(of_model, kind),
-            liking=Liking(float(own["liked"]), float(own["boundary"]), own["quantiles"]),
+            liking=liking,
             beta=float(own["beta"]),
             floor=float(own["floor"]),
             values=own["values"],

@@ -29,7 +29,7 @@ from refeed.inference.ranking import (
 from refeed.lite.folder import Folder
 from refeed.lite.histories import Histories
 from refeed.lite.lists import ListPart
-from refeed.lite.ridge import History
+from refeed.lite.ridge import History, Person
 from refeed.models.liking import Liking, liking_at, share_above
 from refeed.models.quantiles import error_deviation, interval_ends
 from refeed.ratings.ids import Ids, id_text
@@ -105,12 +105,13 @@ class Recommender:
         one = _is_user(who)
         histories = self._histories(who)
         if items is None:
-            matrix = self.folder.model.predict_all(histories).astype(np.float64)
+            people = [self.folder.model.fold(history) for history in histories]
+            matrix = self.folder.model.predict_all(people).astype(np.float64)
             return self._clipped(matrix[0] if one else matrix, clip=clip)
         users, positions = self._pairs(histories, items, one=one)
         predicted = np.empty(len(positions))
         for user, pairs in _by_user(users):
-            predicted[pairs] = self.folder.model.predict(histories[user], positions[pairs])
+            predicted[pairs], _ = self.folder.model.fold(histories[user]).predict(positions[pairs])
         predicted = self._clipped(predicted, clip=clip)
         return float(predicted[0]) if _is_id(items) else predicted
 
@@ -139,26 +140,27 @@ class Recommender:
         way = chosen_way(by, cautious, taken=self.folder.lists is not None)
         weight, liking = None if beta is None else checked_beta(beta), self._liking(liked)
         (history,) = self._histories(who, one=True)
-        (predictions,) = self.folder.model.predict_all([history])
+        person = self.folder.model.fold(history)
+        (predictions,) = self.folder.model.predict_all([person])
         candidates = self._candidates(only, exclude)
         if not include_seen:
             candidates[history[0]] = False
         if way == "rating":
-            scores = self._rating_scores(history, predictions, shrink, cautious)
+            scores = self._rating_scores(person, predictions, shrink, cautious)
         else:
             scores = self._part.taken.scores(history, self._times(who))
         if way == "both" and liking is not None:
-            scores = self._part.scores(scores, self._liked(liking, history, predictions), weight)
+            scores = self._part.scores(scores, self._liked(liking, person, predictions), weight)
         listed = best(scores.astype(np.float64), candidates, k)
-        return self._lines(history, listed, predictions[listed], scores[listed], liking)
+        return self._lines(person, listed, predictions[listed], scores[listed], liking)
 
     def _rating_scores(
-        self, history: History, predictions: NDArray[np.floating], shrink: float, cautious: float
+        self, person: Person, predictions: NDArray[np.floating], shrink: float, cautious: float
     ) -> NDArray[np.floating]:
         """What a list by rating is ranked by, [items]."""
         trusted = predictions
         if cautious:
-            std = self.folder.model.predictive_std(history, np.arange(len(predictions)))
+            _, std = person.predict(np.arange(len(predictions)))
             doubts = error_deviation(self._quantiles()) * np.sqrt(np.square(std) - 1).clip(min=0)
             trusted = predictions - (cautious * doubts).astype(predictions.dtype)
         return supported_scores(trusted, self.folder.item_counts, shrink)
@@ -171,15 +173,17 @@ class Recommender:
 
     def _liking(self, liked: Any) -> Liking | None:
         lists = self.folder.lists
-        return None if lists is None else liking_at(lists.liking, lists.values, liked)
+        if lists is None or lists.liking is None:
+            return None
+        return liking_at(lists.liking, lists.values, liked)
 
     def _liked(
-        self, liking: Liking, history: History, predictions: NDArray[np.floating]
+        self, liking: Liking, person: Person, predictions: NDArray[np.floating]
     ) -> NDArray[np.float64]:
         """P(liked) of all items, [items]."""
         if not self.folder.model.quantiles.any():
             return share_above(liking, predictions, 1.0)
-        std = self.folder.model.predictive_std(history, np.arange(len(predictions)))
+        _, std = person.predict(np.arange(len(predictions)))
         return share_above(liking, predictions, std)
 
     def _times(self, who: User) -> NDArray[np.int64] | None:
@@ -188,7 +192,7 @@ class Recommender:
 
     def _lines(
         self,
-        history: History,
+        person: Person,
         listed: NDArray[np.int64],
         predictions: NDArray[np.floating],
         scores: NDArray[np.floating],
@@ -200,7 +204,7 @@ class Recommender:
         high, liked = low, low
         std: NDArray[np.float64] | float = 1.0
         if self.folder.model.quantiles.any():
-            std = self.folder.model.predictive_std(history, listed)
+            _, std = person.predict(listed)
             ends = interval_ends(self.folder.model.quantiles, COVERAGE)
             low, high = (self._clipped(plain + end * std, clip=True).tolist() for end in ends)
         if liking is not None:
@@ -224,19 +228,20 @@ class Recommender:
         """Why a prediction is what it is, and why an item is in a list (see `refeed.Recommender.explain`)."""
         (history,) = self._histories(who, one=True)
         position = int(self.catalogue.positions([item])[0])
-        level, adds = self.folder.model.explain(history, position)
+        asked, person = np.array([position]), self.folder.model.fold(history)
+        (level,), (adds,) = person.explain(asked)
         parts = self._parts(history, adds)
-        explanation = Explanation.of(self.item_ids[position], self.catalogue.title(position), level, parts)
+        explanation = Explanation.of(
+            self.item_ids[position], self.catalogue.title(position), float(level), parts
+        )
         lists = self.folder.lists
-        if lists is None:
+        if lists is None or lists.liking is None:
             return explanation
-        asked = np.array([position])
-        predicted = self.folder.model.predict(history, asked)
+        predicted, std = person.predict(asked)
         sure = self.folder.model.quantiles.any()
-        std = self.folder.model.predictive_std(history, asked) if sure else 1.0
-        p_liked = float(share_above(lists.liking, predicted, std)[0])
-        everybody, given = lists.taken.explain(history, self._times(who), position)
-        taken = Taken.of(everybody, self._parts(history, given))
+        p_liked = float(share_above(lists.liking, predicted, std if sure else 1.0)[0])
+        everybody, (given,) = lists.taken.explain(history, self._times(who), asked)
+        taken = Taken.of(float(everybody[0]), self._parts(history, given))
         return replace(explanation, taken=taken, p_liked=p_liked)
 
     def _parts(self, history: History, adds: NDArray[np.float64]) -> list[Part]:
@@ -254,8 +259,7 @@ class Recommender:
         users, positions = self._pairs(histories, items, one=_is_user(who), single=False)
         predicted, std = np.empty(len(positions)), np.empty(len(positions))
         for user, pairs in _by_user(users):
-            predicted[pairs] = self.folder.model.predict(histories[user], positions[pairs])
-            std[pairs] = self.folder.model.predictive_std(histories[user], positions[pairs])
+            predicted[pairs], std[pairs] = self.folder.model.fold(histories[user]).predict(positions[pairs])
         return (
             self._clipped(predicted + low * std, clip=clip),
             self._clipped(predicted + high * std, clip=clip),

@@ -2,9 +2,11 @@
 
 Codes are in float64. All items at once are decoded in the weights' precision, as the full model does
 it, which halves what a list costs; single pairs in float64.
+
+    z = A⁻¹ Σ (x (r − b) + λ Y / √n),   A = Σ x xᵀ + λ + Σ a / (n_item + 5),   x = (v, s)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from refeed.models.quantiles import LEVELS
 
-__all__ = ["Code", "History", "Ridge", "RidgeMean", "ridges_of"]
+__all__ = ["Code", "History", "Person", "Ridge", "RidgeMean", "ridges_of"]
 
 History = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Positions of items, each once, and the ratings of them: [ratings] each."""
@@ -23,17 +25,23 @@ RARE = 5.0
 """Ratings added to an item's count where its uncertainty is taken from it (as in `models/ridge/model.py`)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Code:
     """What a history says of its user, in float64.
 
     Args:
         mean: z, [width + 1].
         covariance: A⁻¹, [width + 1, width + 1].
+        vectors: x of what was rated, [ratings, width + 1].
+        residuals: r − b of each rating, [ratings].
+        pulls: λ Y / √n of each, [ratings, width + 1].
     """
 
     mean: NDArray[np.float64]
     covariance: NDArray[np.float64]
+    vectors: NDArray[np.float64]
+    residuals: NDArray[np.float64]
+    pulls: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +52,10 @@ class Ridge:
         shrinkage: λ, from config.toml.
         mean: of the ratings, by which they are standardised.
         deviation: likewise.
-        vectors: v, [items, width].
+        decoder: x = (v, s), the items' vectors and the weight of the user's own bias, [items, width + 1].
         bias: b, [items].
         drift: d, [items].
         implicit: Y, [items, width + 1].
-        scale: s, the weight of the user's own bias.
         doubt: a.
         counts: n, the training ratings of each item, [items].
     """
@@ -56,68 +63,64 @@ class Ridge:
     shrinkage: float
     mean: float
     deviation: float
-    vectors: NDArray[np.floating]
+    decoder: NDArray[np.floating]
     bias: NDArray[np.floating]
     drift: NDArray[np.floating]
     implicit: NDArray[np.floating]
-    scale: float
     doubt: float
     counts: NDArray[np.int64]
 
     @cached_property
-    def _levels(self) -> NDArray[np.floating]:
-        """What is predicted of somebody who is unknown: b + d, as ratings."""
-        levels: NDArray[np.floating] = (self.bias + self.drift) * self.deviation + self.mean
-        return levels
+    def levels(self) -> NDArray[np.float64]:
+        """What is predicted of somebody who is unknown: b + d, as ratings, [items]."""
+        levels = self.bias.astype(np.float64) + self.drift.astype(np.float64)
+        return levels * self.deviation + self.mean
 
-    def _decoder(self, items: NDArray[np.int64]) -> NDArray[np.float64]:
-        """X of some items, [some, width + 1], in float64."""
-        vectors = self.vectors[items].astype(np.float64)
-        return np.concatenate([vectors, np.full((len(items), 1), self.scale)], axis=1)
-
-    def _told(self, history: History) -> NDArray[np.float64]:
-        """What each rating adds to the right side, [ratings, width + 1]: x (r − b) + λ Y / √n."""
-        items, values = history
-        residuals = (values.astype(np.float64) - self.mean) / self.deviation - self.bias[items]
-        pull = self.implicit[items] * (self.shrinkage / max(len(items), 1) ** 0.5)
-        told: NDArray[np.float64] = self._decoder(items) * residuals[:, None] + pull
-        return told
+    @cached_property
+    def _doubts(self) -> NDArray[np.float64]:
+        doubts: NDArray[np.float64] = self.doubt / (self.counts.astype(np.float64) + RARE)
+        return doubts
 
     def code(self, history: History) -> Code:
-        """The posterior of the code: mean A⁻¹ Σ told, covariance A⁻¹."""
-        items, _ = history
-        vectors = self._decoder(items)
-        precision = np.full(vectors.shape[1], self.shrinkage)
-        precision[:-1] += self.doubt * (1 / (self.counts[items] + RARE)).sum()
-        covariance = np.linalg.inv((vectors.T @ vectors + np.diag(precision)).astype(np.float64))
-        return Code(covariance @ self._told(history).sum(axis=0), covariance)
+        """The posterior of the code: mean A⁻¹ Σ (x (r − b) + λ Y / √n), covariance A⁻¹."""
+        items, values = history
+        vectors = self.decoder[items].astype(np.float64)
+        residuals = (values.astype(np.float64) - self.mean) / self.deviation
+        residuals -= self.bias[items]
+        pulls = self.implicit[items].astype(np.float64)
+        pulls *= self.shrinkage / max(len(items), 1) ** 0.5
+        precision = vectors.T @ vectors
+        width = len(precision)
+        precision.flat[:: width + 1] += self.shrinkage
+        precision.flat[: -1 : width + 1] += self._doubts[items].sum()  # not of the user's own bias
+        covariance = np.linalg.inv(precision).astype(np.float64, copy=False)
+        told = residuals @ vectors + pulls.sum(axis=0)
+        return Code(covariance @ told, covariance, vectors, residuals, pulls)
 
     def predict_all(self, codes: Sequence[Code]) -> NDArray[np.floating]:
-        """The predicted ratings of all items, [codes, items]."""
-        width, dtype = self.vectors.shape[1], self.vectors.dtype
-        means = np.array([code.mean for code in codes]).reshape(len(codes), width + 1).astype(dtype)
-        products = means[:, :width] @ self.vectors.T + means[:, width:] * dtype.type(self.scale)
-        predicted: NDArray[np.floating] = self._levels + products * dtype.type(self.deviation)
+        """The predicted ratings of all items, [codes, items], in the weights' precision."""
+        dtype = self.decoder.dtype
+        means = np.array([code.mean for code in codes]).reshape(len(codes), self.decoder.shape[1])
+        predicted: NDArray[np.floating] = (means * self.deviation).astype(dtype) @ self.decoder.T
+        predicted += self.levels.astype(dtype)
         return predicted
 
-    def predict(self, code: Code, items: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The predicted ratings of some items by one person, [some]."""
-        levels = self.bias[items].astype(np.float64) + self.drift[items]
-        predicted: NDArray[np.float64] = (self._decoder(items) @ code.mean + levels) * self.deviation
-        return predicted + self.mean
+    def predict(
+        self, code: Code, items: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The predicted ratings of some items by one person, and √(1 + xᵀ A⁻¹ x) of each, [some] each.
 
-    def predictive_std(self, code: Code, items: NDArray[np.int64]) -> NDArray[np.float64]:
-        """√(1 + xᵀ A⁻¹ x) of some items, [some]: 1 for somebody of whom everything is known."""
-        vectors = self._decoder(items)
-        leverages: NDArray[np.float64] = ((vectors @ code.covariance) * vectors).sum(axis=1)
-        return np.sqrt(1 + leverages)
+        The latter is 1 for somebody of whom everything is known.
+        """
+        vectors = self.decoder[items].astype(np.float64)
+        leverages = np.einsum("ij,ij->i", vectors @ code.covariance, vectors)
+        return vectors @ code.mean * self.deviation + self.levels[items], np.sqrt(1 + leverages)
 
-    def explain(self, history: History, item: int) -> tuple[float, NDArray[np.float64]]:
-        """The item's level, and what each rating adds to the prediction, [ratings], in their order."""
-        (asked,) = self._decoder(np.array([item])) @ self.code(history).covariance
-        level = (float(self.bias[item]) + float(self.drift[item])) * self.deviation + self.mean
-        parts: NDArray[np.float64] = self._told(history) @ asked * self.deviation
-        return level, parts
+    def parts(self, code: Code, items: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What each rating adds to the predictions of some items, [some, ratings], in their order."""
+        asked = self.decoder[items].astype(np.float64) @ code.covariance
+        parts: NDArray[np.float64] = asked @ code.vectors.T * code.residuals + asked @ code.pulls.T
+        return parts * self.deviation
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,47 +129,66 @@ class RidgeMean:
 
     Args:
         members: at least one.
-        quantiles: of the mean's errors, at `LEVELS`.
+        quantiles: of the mean's errors, at `LEVELS`; zeros: they were never calibrated.
     """
 
     members: tuple[Ridge, ...]
     quantiles: NDArray[np.float64]
 
-    def codes(self, histories: Sequence[History]) -> list[list[Code]]:
-        """The codes of each history by each member: [members][histories]."""
-        return [[member.code(history) for history in histories] for member in self.members]
+    def fold(self, history: History) -> "Person":
+        """Fold a person in, by what they rated: a code of each member."""
+        return Person(self, tuple(member.code(history) for member in self.members))
 
-    def predict_all(self, histories: Sequence[History]) -> NDArray[np.floating]:
-        """The predicted ratings of all items, [histories, items], not clipped."""
+    def predict_all(self, people: Sequence["Person"]) -> NDArray[np.floating]:
+        """The predicted ratings of all items, [people, items], not clipped."""
         total, *others = (
-            member.predict_all(codes)
-            for member, codes in zip(self.members, self.codes(histories), strict=True)
+            member.predict_all([person.codes[at] for person in people])
+            for at, member in enumerate(self.members)
         )
         for other in others:
             total += other
-        return total / total.dtype.type(len(self.members))
-
-    def predict(self, history: History, items: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The predicted ratings of some items by one person, [some], not clipped."""
-        each = [member.predict(member.code(history), items) for member in self.members]
-        mean: NDArray[np.float64] = np.mean(each, axis=0)
-        return mean
-
-    def predictive_std(self, history: History, items: NDArray[np.int64]) -> NDArray[np.float64]:
-        """How little is known of the person, as to some items, [some] (see `models/intervals.py`)."""
-        each = [member.predictive_std(member.code(history), items) for member in self.members]
-        mean: NDArray[np.float64] = np.mean(each, axis=0)
-        return mean
-
-    def explain(self, history: History, item: int) -> tuple[float, NDArray[np.float64]]:
-        """The item's level, and what each rating adds to the prediction, [ratings], in their order."""
-        levels, parts = zip(*(member.explain(history, item) for member in self.members), strict=True)
-        mean: NDArray[np.float64] = np.mean(parts, axis=0)
-        return float(np.mean(levels)), mean
+        return total / total.dtype.type(len(self.members)) if others else total
 
     def item_vectors(self) -> NDArray[np.float32]:
         """The members' item vectors side by side, [items, widths]."""
-        return np.concatenate([member.vectors for member in self.members], axis=1).astype(np.float32)
+        vectors = [member.decoder[:, :-1] for member in self.members]
+        return np.concatenate(vectors, axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """Somebody, folded in; made by `RidgeMean.fold`.
+
+    Args:
+        model: folded them in.
+        codes: of its members.
+    """
+
+    model: RidgeMean
+    codes: tuple[Code, ...]
+
+    def predict(self, items: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The predicted ratings of some items, not clipped, and how little is known of each, [some] each.
+
+        The latter is the predictive standard deviation of `models/intervals.py`.
+        """
+        ratings, spreads = zip(*(member.predict(code, items) for member, code in self._pairs()), strict=True)
+        return _mean(ratings), _mean(spreads)
+
+    def explain(self, items: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The levels of some items, [some], and what each rating adds to each, [some, ratings]."""
+        levels = _mean([member.levels[items] for member in self.model.members])
+        return levels, _mean([member.parts(code, items) for member, code in self._pairs()])
+
+    def _pairs(self) -> Iterable[tuple[Ridge, Code]]:
+        return zip(self.model.members, self.codes, strict=True)
+
+
+def _mean(each: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    if len(each) == 1:
+        return each[0]
+    mean: NDArray[np.float64] = np.mean(each, axis=0)
+    return mean
 
 
 def ridges_of(arrays: Mapping[str, NDArray[Any]], shrinkage: float) -> RidgeMean:
@@ -192,15 +214,16 @@ def _ridge(arrays: Mapping[str, NDArray[Any]], prefix: str, shrinkage: float) ->
     def scalar(name: str) -> float:
         return float(arrays[prefix + name])
 
+    vectors = arrays[prefix + "vectors"]
+    own = np.full((len(vectors), 1), scalar("scale"), dtype=vectors.dtype)
     return Ridge(
         shrinkage=shrinkage,
         mean=scalar("mean"),
         deviation=scalar("deviation"),
-        vectors=arrays[prefix + "vectors"],
+        decoder=np.concatenate([vectors, own], axis=1),
         bias=arrays[prefix + "bias"],
         drift=arrays[prefix + "drift"],
         implicit=arrays[prefix + "implicit"],
-        scale=scalar("scale"),
         doubt=scalar("doubt"),
         counts=arrays[prefix + "counts"],
     )

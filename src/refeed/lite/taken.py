@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from refeed.lite.ridge import History
 from refeed.models.interactions.worth import Worth
 
-__all__ = ["Dense", "Sparse", "Taken", "taken_of"]
+__all__ = ["QUICK", "Dense", "Sparse", "Taken", "taken_of"]
+
+QUICK = ("linear", "local")
+"""The kinds of interaction models that numpy computes: sums over the items of a history."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +34,9 @@ class Dense:
         found: NDArray[np.float32] = inputs @ self.weights[items]
         return found
 
-    def column(self, items: NDArray[np.int64], target: int) -> NDArray[np.float32]:
-        """B_ij of some items i and one j, [some]."""
-        found: NDArray[np.float32] = self.weights[items, target]
+    def between(self, items: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[np.float32]:
+        """B_ij of some items i and some j, [targets, items]."""
+        found: NDArray[np.float32] = self.weights[items, targets[:, None]]
         return found
 
 
@@ -53,21 +56,28 @@ class Sparse:
 
     def sums(self, items: NDArray[np.int64], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Dense`."""
-        found = np.zeros(len(self.bounds) - 1)
-        for item, value in zip(items.tolist(), inputs.tolist(), strict=True):
-            row = slice(int(self.bounds[item]), int(self.bounds[item + 1]))
-            found[self.columns[row]] += value * self.weights[row]
+        owners, entries = self._entries(items)
+        terms = inputs[owners] * self.weights[entries]
+        found = np.bincount(self.columns[entries], weights=terms, minlength=len(self.bounds) - 1)
         return found.astype(np.float32)
 
-    def column(self, items: NDArray[np.int64], target: int) -> NDArray[np.float32]:
+    def between(self, items: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[np.float32]:
         """See `Dense`."""
-        found = np.zeros(len(items), dtype=np.float32)
-        for at, item in enumerate(items.tolist()):
-            first, last = int(self.bounds[item]), int(self.bounds[item + 1])
-            place = first + int(np.searchsorted(self.columns[first:last], target))
-            if place < last and self.columns[place] == target:
-                found[at] = self.weights[place]
-        return found
+        owners, entries = self._entries(items)
+        each, places = np.unique(targets, return_inverse=True)
+        rows = np.searchsorted(each, self.columns[entries]).clip(max=len(each) - 1)
+        wanted = each[rows] == self.columns[entries]
+        found = np.zeros((len(each), len(items)), dtype=np.float32)
+        found[rows[wanted], owners[wanted]] = self.weights[entries[wanted]]
+        return found[places]
+
+    def _entries(self, items: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All entries of some rows: which of these rows each one is of, and its position, [entries] each."""
+        starts = self.bounds[items].astype(np.int64)
+        lengths = self.bounds[items + 1] - starts
+        owners = np.repeat(np.arange(len(items)), lengths)
+        before = np.cumsum(lengths) - lengths
+        return owners, np.arange(len(owners)) + (starts - before)[owners]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +105,11 @@ class Taken:
         return scores + self.popularity
 
     def explain(
-        self, history: History, times: NDArray[np.int64] | None, item: int
-    ) -> tuple[float, NDArray[np.float64]]:
-        """What everybody gets of an item, and what each interaction adds, [interactions]."""
+        self, history: History, times: NDArray[np.int64] | None, items: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """What everybody gets of some items, [some], and what each interaction adds, [some, interactions]."""
         inputs = self.inputs(history, times).astype(np.float64)
-        return float(self.popularity[item]), inputs * self.weights.column(history[0], item)
+        return self.popularity[items], self.weights.between(history[0], items) * inputs
 
 
 def taken_of(arrays: Mapping[str, NDArray[Any]], kind: str) -> Taken | None:

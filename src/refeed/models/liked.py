@@ -10,29 +10,17 @@ half-way between the lowest rating that counts as liked and the next lower one.
 import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
-from numpy.typing import NDArray
 from torch import Tensor
 
 from refeed.models.interface import Model
 from refeed.models.intervals import Uncertain, quantiles
-from refeed.models.liking import Liking, liked_boundary, table_of
+from refeed.models.liking import Liking, liked_boundary, liked_threshold, table_of
 from refeed.ratings.pairs import align_to
 from refeed.ratings.store import Ratings
 
-__all__ = ["Liking", "fit_liking", "liked_boundary", "liked_threshold", "probability_liked"]
+__all__ = ["fit_liking", "probability_liked"]
 
-_SHARE = 0.4
 _ENOUGH = 20_000
-
-
-def liked_threshold(values: NDArray[np.floating], share: float = _SHARE) -> float:
-    """The lowest rating of the upper 40 %: the largest that at least so many ratings reach.
-
-    Args:
-        values: the training ratings.
-        share: 0.4.
-    """
-    return float(np.quantile(values, 1 - share, method="inverted_cdf"))
 
 
 def fit_liking(

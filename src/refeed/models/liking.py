@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from refeed.errors import ConfigError
 from refeed.models.quantiles import LEVELS
 
-__all__ = ["Liking", "Table", "liked_boundary", "liking_at", "share_above", "table_of"]
+__all__ = ["Liking", "Table", "liked_boundary", "liked_threshold", "liking_at", "share_above", "table_of"]
 
 _CELLS = 1 << 14
+_SHARE = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,16 @@ class Liking:
     liked: float
     boundary: float
     quantiles: NDArray[np.float64]
+
+
+def liked_threshold(values: NDArray[np.floating], share: float = _SHARE) -> float:
+    """The lowest rating of the upper 40 %: the largest that at least so many ratings reach.
+
+    Args:
+        values: the training ratings.
+        share: 0.4.
+    """
+    return float(np.quantile(values, 1 - share, method="inverted_cdf"))
 
 
 def liked_boundary(values: NDArray[np.floating], liked: float) -> float:

@@ -18,7 +18,8 @@ from refeed.models.interactions.interface import InteractionModel
 from refeed.models.interactions.validation import HeldOut, beyond_chance, held_out_lists
 from refeed.models.interface import Model, predict_blocks
 from refeed.models.intervals import Uncertain
-from refeed.models.liked import Liking, probability_liked
+from refeed.models.liked import probability_liked
+from refeed.models.liking import Liking
 from refeed.ratings.store import Ratings
 
 __all__ = ["ListWeights", "choose_list_weights", "liked_block", "list_scores"]

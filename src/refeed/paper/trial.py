@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from refeed.config import AutoencoderConfig, Config, load_recipe
+from refeed.files import write_text
 from refeed.paper.data import Parts, Protocol
 
 __all__ = ["Result", "Run", "read_result", "write_result"]
@@ -143,8 +144,6 @@ class Result:
 
 def write_result(result: Result) -> None:
     """Write result.json into the run's folder, atomically: with it, the run is done."""
-    from refeed.model_folder import write_text  # noqa: PLC0415 - torch takes seconds
-
     facts = {name: value for name, value in asdict(result).items() if name != "folder"}
     write_text(result.folder / "result.json", json.dumps(facts, indent=2) + "\n")
 

@@ -57,7 +57,7 @@ def item_routes(service: Service) -> APIRouter:  # noqa: C901 - a function a rou
         engine = service.lineup.pick().engine
         raw = service.item_id(engine, item)
         await run_in_threadpool(service.facts.put_attributes, raw, body)
-        return Stored(stored=len(body), unknown=[] if raw in engine.trained.items.ids else [item])
+        return Stored(stored=len(body), unknown=[] if raw in engine.loaded.items.ids else [item])
 
     @routes.get("/v1/items/{item:path}/similar")
     async def similar(
@@ -71,7 +71,7 @@ def item_routes(service: Service) -> APIRouter:  # noqa: C901 - a function a rou
             model=engine.model,
             items=[
                 SimilarItem(
-                    item=engine.trained.items.ids[at],
+                    item=engine.loaded.items.ids[at],
                     title=engine.catalogue.title(at),
                     similarity=min(1.0, max(-1.0, cosine)),
                 )
@@ -101,7 +101,7 @@ def item_routes(service: Service) -> APIRouter:  # noqa: C901 - a function a rou
         raw = [service.item_id(engine, item) for item in body.items]
         await run_in_threadpool(service.facts.put_list, name, raw)
         return Stored(
-            stored=len(set(raw)), unknown=[item for item in raw if item not in engine.trained.items.ids]
+            stored=len(set(raw)), unknown=[item for item in raw if item not in engine.loaded.items.ids]
         )
 
     @routes.delete("/v1/lists/{name}", status_code=204)
@@ -115,10 +115,10 @@ def item_routes(service: Service) -> APIRouter:  # noqa: C901 - a function a rou
 
 
 def _found(engine: Engine, position: int) -> ItemFound:
-    mean = float(engine.trained.items.means[position])
+    mean = float(engine.loaded.items.means[position])
     return ItemFound(
-        item=engine.trained.items.ids[position],
+        item=engine.loaded.items.ids[position],
         title=engine.catalogue.title(position),
-        ratings=int(engine.trained.items.counts[position]),
+        ratings=int(engine.loaded.items.counts[position]),
         mean=None if math.isnan(mean) else mean,
     )

@@ -59,9 +59,9 @@ def _facts(served: Served, share: float) -> ModelFacts:
     engine = served.engine
     return ModelFacts(
         model=engine.model,
-        kind=engine.trained.config.model.kind,
+        kind=engine.loaded.kind,
         share=share,
-        items=len(engine.trained.items.ids),
+        items=len(engine.loaded.items.ids),
         scale=list(engine.scale),
         step=engine.step,
         liked=engine.liked,

@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 import anyio.to_thread
-import torch
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
+from threadpoolctl import threadpool_limits
 
 from refeed.errors import UserError
 from refeed.serve.api_items import item_routes
@@ -41,8 +43,20 @@ def make_service(settings: Settings) -> Service:
     Raises:
         UserError: one of them can't be used.
     """
-    torch.set_num_threads(settings.threads or max(1, torch.get_num_threads() - 1))
+    _limit_threads(settings.threads or max(1, _processors() - 1))
     return Service(settings)
+
+
+def _limit_threads(count: int) -> None:
+    """Leave a processor to the requests, of those that the models' products would take."""
+    threadpool_limits(count)  # numpy
+    os.environ["OMP_NUM_THREADS"] = str(count)  # PyTorch, where a model that needs it is loaded
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(count)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def make_app(service: Service) -> ASGIApp:

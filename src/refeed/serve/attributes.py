@@ -8,7 +8,7 @@ from jaxtyping import Bool
 from numpy.typing import NDArray
 
 from refeed.errors import ConfigError
-from refeed.model_folder import Items
+from refeed.model_items import Items
 from refeed.serve.item_facts import Condition, Value
 
 __all__ = ["ModelAttributes"]

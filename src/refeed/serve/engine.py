@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from refeed.errors import DataError, ModelError
 from refeed.inference.catalogue import Catalogue
 from refeed.inference.ranking import SHRINK, cosines, shrunk
-from refeed.models.liked import Liking, liked_threshold
+from refeed.models.liking import Liking, liked_threshold, liking_at
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.serve.attributes import ModelAttributes
 from refeed.serve.lines import By, Group, Labels, Line, Lines, Question, alike
-from refeed.serve.passes import Fold, Pass, make_pass
+from refeed.serve.loaded import Loaded, load
+from refeed.serve.passes import Fold
 from refeed.serve.ranking import Ranker, best
-from refeed.serve.taken import TakenSums, is_quick, taken_sums
-from refeed.trained_model import TrainedModel
+from refeed.serve.taken import TakenSums
 
 __all__ = ["Answer", "Engine"]
 
@@ -49,31 +49,26 @@ class Engine:
     Args:
         name: of the model among those that are served.
         run: its folder.
-        trained: what was in it.
+        loaded: what was in it.
         digest: of its weights, some letters that tell models apart.
     """
 
-    def __init__(self, name: str, run: Path, trained: TrainedModel, digest: str) -> None:
-        if not trained.model.folds_in:
-            raise ModelError(
-                f"the model {name!r} of kind {trained.config.model.kind} knows the users of its training "
-                "only and can't be served; train one that folds in, such as the default recipe"
-            )
-        self.name, self.run, self.trained, self.digest = name, run, trained, digest
-        self.catalogue = Catalogue(trained.items.ids, trained.items.titles)
-        self._pass: Pass = make_pass(trained.model)
+    def __init__(self, name: str, run: Path, loaded: Loaded, digest: str) -> None:
+        self.name, self.run, self.loaded, self.digest = name, run, loaded, digest
+        items = loaded.items
+        self.catalogue = Catalogue(items.ids, items.titles)
         self._lines = Lines(
             Labels(
-                ids=list(trained.items.ids),
-                titles=[title or None for title in trained.items.titles or [""] * len(trained.items.ids)],
-                support=trained.items.counts.tolist(),
+                ids=list(items.ids),
+                titles=[title or None for title in items.titles or [""] * len(items.ids)],
+                support=items.counts.tolist(),
             ),
-            scale=trained.scale,
-            rated=trained.kind == "ratings",
-            quantiles=self._pass.quantiles,
+            scale=loaded.scale,
+            rated=loaded.learned_from == "ratings",
+            quantiles=loaded.fold.quantiles,
             liking=self._liking,
         )
-        self._ranker = Ranker(trained.lists, trained.items.counts, self._liking, self.by)
+        self._ranker = Ranker(loaded.lists, items.counts, self._liking, self.by)
         self.warm_up()
 
     @classmethod
@@ -83,10 +78,10 @@ class Engine:
         Raises:
             ModelError: there is none, it is damaged, or it does not fold in.
         """
-        trained = TrainedModel.load(run)
+        loaded = load(run)
         with (run / "model.safetensors").open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(name, run, trained, digest[:12])
+        return cls(name, run, loaded, digest[:12])
 
     @property
     def model(self) -> str:
@@ -96,12 +91,12 @@ class Engine:
     @property
     def scale(self) -> tuple[float, float]:
         """The lowest and the highest rating."""
-        return self.trained.scale
+        return self.loaded.scale
 
     @cached_property
     def step(self) -> float:
         """The distance of neighbouring ratings on the scale: 0.5 for half stars; 0: there is no step."""
-        histories = self.trained.histories
+        histories = self.loaded.histories
         if histories is None or not len(histories):
             return 0.5 if any(value % 1 for value in self.scale) else 1.0
         some = np.unique(histories.values[:100_000])
@@ -112,10 +107,10 @@ class Engine:
     @cached_property
     def liked(self) -> float:
         """The rating from which on a thing counts as liked: what the model was trained with."""
-        lists = self.trained.lists
+        lists = self.loaded.lists
         if lists is not None and lists.liking is not None:
             return lists.liking.liked
-        histories = self.trained.histories
+        histories = self.loaded.histories
         if histories is not None and len(histories):
             return liked_threshold(np.asarray(histories.values))
         return self.scale[0] + 0.75 * (self.scale[1] - self.scale[0])
@@ -126,9 +121,9 @@ class Engine:
         Raises:
             ConfigError: no rating is as high.
         """
-        lists, quantiles = self.trained.lists, self._pass.quantiles
+        lists, quantiles = self.loaded.lists, self.loaded.fold.quantiles
         if lists is not None and lists.liking is not None:
-            return lists.liking_of(liked)
+            return liking_at(lists.liking, lists.values, liked)
         if quantiles is None:
             return None
         least = self.liked if liked is None else liked
@@ -137,9 +132,9 @@ class Engine:
     @property
     def by(self) -> By:
         """What lists are ranked by, unless a question says otherwise: all that the model has."""
-        if self.trained.lists is None:
+        if self.loaded.lists is None:
             return "rating"
-        return "both" if self.trained.lists.liking is not None else "interaction"
+        return "both" if self.loaded.lists.liking is not None else "interaction"
 
     def check_by(self, by: By | None) -> By:
         """What to rank by.
@@ -148,7 +143,7 @@ class Engine:
             DataError: the model can't.
         """
         way = by or self.by
-        if way != self.by and (self.trained.lists is None or self.by == "interaction"):
+        if way != self.by and (self.loaded.lists is None or self.by == "interaction"):
             raise DataError(f"this model can rank by {self.by} alone; leave `by` out")
         return way
 
@@ -160,18 +155,18 @@ class Engine:
 
     def without(self, forgotten: Ratings) -> "Engine":
         """The same with other histories."""
-        return Engine(self.name, self.run, replace(self.trained, histories=forgotten), self.digest)
+        return Engine(self.name, self.run, replace(self.loaded, histories=forgotten), self.digest)
 
     # ------------------------------------------------------------------ people
 
     def trained_on(self, user: str) -> dict[str, tuple[float, int]]:
         """What a person rated in the training, and when, 0 if unknown; nothing, if they weren't in it."""
-        histories = self.trained.histories
+        histories = self.loaded.histories
         position = None if histories is None else histories.user_ids.position(user)
         if histories is None or position is None:
             return {}
         _, items, values = histories.rows(np.array([position]))
-        start, ids = int(histories.indptr[position]), self.trained.items.ids
+        start, ids = int(histories.indptr[position]), self.loaded.items.ids
         times = [0] * len(items)
         if histories.times is not None:
             times = np.asarray(histories.times[start : start + len(items)]).tolist()
@@ -211,13 +206,13 @@ class Engine:
     @cached_property
     def attributes(self) -> ModelAttributes:
         """What its folder knows of the items."""
-        return ModelAttributes(self.trained.items)
+        return ModelAttributes(self.loaded.items)
 
     def mask(self, only: Sequence[str] | None, exclude: Sequence[str]) -> NDArray[np.bool_] | None:
         """What may be listed; names that the model doesn't know change nothing."""
         if only is None and not exclude:
             return None
-        allowed = np.full(len(self.trained.items.ids), only is None)
+        allowed = np.full(len(self.loaded.items.ids), only is None)
         for names, value in ((only or (), True), (exclude, False)):
             positions = self.catalogue.known_positions(names)
             allowed[positions[positions >= 0]] = value
@@ -246,21 +241,21 @@ class Engine:
 
     def _sums(self, group: Group, histories: Ratings) -> TakenSums | None:
         """Why people may take up what is listed."""
-        lists = self.trained.lists
-        return None if lists is None else taken_sums(lists.interactions, histories, group.rows, group.table())
+        lists = self.loaded.lists
+        return None if lists is None else lists.takers.sums(histories, group.rows, group.table())
 
     def _asks_why_taken(self, question: Question) -> bool:
         """Whether an answer has reasons of the second part: of a list by it, or of a whole explanation."""
-        lists = self.trained.lists
+        lists = self.loaded.lists
         if lists is None or not question.reasons:
             return False
         if question.asked is not None:
             return question.reasons < 0
-        return (question.by or self.by) != "rating" and is_quick(lists.interactions)
+        return (question.by or self.by) != "rating" and lists.takers.quick
 
     def fold(self, histories: Ratings) -> Fold:
         """The forward pass alone."""
-        return self._pass(histories)
+        return self.loaded.fold(histories)
 
     def similar(self, position: int, k: int) -> list[tuple[int, float]]:
         """(position, cosine) of the items most like one, shrunk by support.
@@ -272,13 +267,13 @@ class Engine:
         if vectors is None:
             raise ModelError(f"the model {self.name!r} has no vectors of its items, so none are similar")
         similarities = cosines(vectors, position)
-        ranked = shrunk(similarities, self.trained.items.counts, SHRINK)
+        ranked = shrunk(similarities, self.loaded.items.counts, SHRINK)
         ranked[position] = -np.inf
         return [(at, float(similarities[at])) for at in best(ranked, k).tolist() if at != position]
 
     @cached_property
     def _vectors(self) -> Float32[np.ndarray, "items width"] | None:
-        return self.trained.model.item_vectors()
+        return self.loaded.vectors()
 
     def histories(self, questions: Sequence[Question]) -> Ratings:
         """The people who are asked about, as a model wants them: a row each."""
@@ -304,7 +299,7 @@ class Engine:
             values=values[order].astype(np.float32),
             times=None if times is None else times[order],
             user_ids=_Numbers(str(at) for at in range(len(questions))),
-            item_ids=self.trained.items.ids,
+            item_ids=self.loaded.items.ids,
         )
 
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float32, Float64, Int64
 from numpy.typing import NDArray
 
-from refeed.models.liked import Liking, probability_liked
+from refeed.models.liking import Liking, share_above
 from refeed.models.quantiles import interval_ends
 from refeed.ratings.store import Ratings
 from refeed.serve.passes import Fold
@@ -224,7 +223,7 @@ class Lines:
         """
         table, wanted = group.table(), group.reasons()
         details = fold.details(group.rows, table, parts=wanted != 0 and self.rated)
-        predicted = details.predictions.astype(np.float64)
+        predicted = details.predictions
         columns = {
             **({"rating": np.clip(predicted, *self.scale)} if self.rated else {}),
             "score": group.score_table(),
@@ -290,12 +289,8 @@ class Lines:
         liking: Liking,
         predicted: Float64[np.ndarray, " lines"],
         spread: Float64[np.ndarray, " lines"] | None,
-    ) -> NDArray[np.float32]:
-        std = None if spread is None else torch.from_numpy(spread).float()
-        probable: NDArray[np.float32] = probability_liked(
-            liking, torch.from_numpy(predicted).float(), std
-        ).numpy()
-        return probable
+    ) -> NDArray[np.float64]:
+        return share_above(liking, predicted, 1.0 if spread is None else spread)
 
     def _taken(self, group: Group, sums: TakenSums, wanted: int, histories: Ratings) -> list[list[Taken]]:
         because = self._because(group, sums.parts, wanted, histories)

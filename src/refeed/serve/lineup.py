@@ -50,9 +50,9 @@ class Served:
     @cached_property
     def years(self) -> Int64[np.ndarray, " items"]:
         """The year at the end of each item's title; 0 where there is none."""
-        found = (re.search(r"\((\d{4})\)\s*$", title) for title in self.engine.trained.items.titles or ())
+        found = (re.search(r"\((\d{4})\)\s*$", title) for title in self.engine.loaded.items.titles or ())
         years = [int(one[1]) if one else 0 for one in found]
-        return np.array(years or [0] * len(self.engine.trained.items.ids), dtype=np.int64)
+        return np.array(years or [0] * len(self.engine.loaded.items.ids), dtype=np.int64)
 
 
 def parse_models(run: Path | None, models: Sequence[str]) -> list[Place]:
@@ -177,7 +177,7 @@ class Lineup:
         with self._swapping:
             found = 0
             for name, served in list(self._served.items()):
-                histories = served.engine.trained.histories
+                histories = served.engine.loaded.histories
                 if histories is not None and user in histories.user_ids:
                     found += 1
                     self._served = {**self._served, name: _without(served, self._gone)}
@@ -195,9 +195,9 @@ class Lineup:
         except OSError as error:
             raise ModelError(f"the model {place.name!r} can't be read: {error.strerror}") from error
         served = Served(
-            engine, Titles(engine.trained.items.ids, engine.trained.items.titles, engine.trained.items.counts)
+            engine, Titles(engine.loaded.items.ids, engine.loaded.items.titles, engine.loaded.items.counts)
         )
-        histories = engine.trained.histories
+        histories = engine.loaded.histories
         # Who was forgotten while this folder was not served, or by a server that was killed half-way.
         if histories is not None and self._gone(histories.user_ids).any():
             return _without(served, self._gone)
@@ -209,6 +209,6 @@ class Lineup:
 
 def _without(served: Served, gone: Callable[[Ids], np.ndarray[tuple[int], np.dtype[np.bool_]]]) -> Served:
     engine = served.engine
-    assert engine.trained.histories is not None  # noqa: S101 - whoever calls has looked
-    kept = forget_in_folder(engine.run, engine.trained.histories, gone(engine.trained.histories.user_ids))
+    assert engine.loaded.histories is not None  # noqa: S101 - whoever calls has looked
+    kept = forget_in_folder(engine.run, engine.loaded.histories, gone(engine.loaded.histories.user_ids))
     return Served(engine.without(kept), served.titles)

@@ -142,7 +142,7 @@ def page_routes(service: Service, openapi: Callable[[], Mapping[str, Any]]) -> A
         wanted, item, rating = Wanted.of(fields), fields.get("item", ""), _number(fields.get("rating", ""))
         engine = service.lineup.pick(person).engine
         at = service.position(engine, item)
-        await run_in_threadpool(service.rate, engine, person, {engine.trained.items.ids[at]: rating})
+        await run_in_threadpool(service.rate, engine, person, {engine.loaded.items.ids[at]: rating})
         message = f"You gave {pretty(engine.catalogue.title(at) or item)} {rating:g}"
         return page.html("_changed.html", request, **await page.everything(person, wanted, message))
 
@@ -159,7 +159,7 @@ def page_routes(service: Service, openapi: Callable[[], Mapping[str, Any]]) -> A
         wanted, undo = Wanted.of(fields), bool(fields.get("undo"))
         engine = service.lineup.pick(person).engine
         kind = "restored" if undo else "dismissed"
-        raw = engine.trained.items.ids[service.position(engine, fields.get("item", ""))]
+        raw = engine.loaded.items.ids[service.position(engine, fields.get("item", ""))]
         await run_in_threadpool(lambda: service.store.log(person, [raw], kind, model=engine.model))
         service.metrics.event(kind, engine.name, 1)
         message = "It may be listed again" if undo else "It will not be listed again"
@@ -293,10 +293,10 @@ class _Page:
         return [
             {
                 "at": at,
-                "item": engine.trained.items.ids[at],
-                "title": pretty(engine.catalogue.title(at) or engine.trained.items.ids[at]),
+                "item": engine.loaded.items.ids[at],
+                "title": pretty(engine.catalogue.title(at) or engine.loaded.items.ids[at]),
                 "year": year_of(engine.catalogue.title(at)),
-                "rated": rated.get(engine.trained.items.ids[at]),
+                "rated": rated.get(engine.loaded.items.ids[at]),
             }
             for at in positions
         ]
@@ -377,7 +377,7 @@ def _theme(request: Request) -> str:
 
 
 def _filtered(served: Served, mask: Any, wanted: Wanted) -> Any:
-    counts, years = served.engine.trained.items.counts, served.years
+    counts, years = served.engine.loaded.items.counts, served.years
     allowed = np.ones(len(counts), dtype=np.bool_) if mask is None else mask.copy()
     allowed &= counts >= wanted.support
     for text, later in ((wanted.year_from, True), (wanted.year_to, False)):

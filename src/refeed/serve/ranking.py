@@ -10,16 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
 from refeed.inference.ranking import SHRINK, supported_scores
-from refeed.models.liked import Liking, probability_liked
-from refeed.models.list_part import ListPart
+from refeed.models.liking import Liking, share_above
 from refeed.ratings.store import Ratings
 from refeed.serve.lines import By, Question
 from refeed.serve.passes import Fold
+from refeed.serve.taken import Lists
 
 __all__ = ["Listed", "Ranker", "best"]
 
@@ -52,7 +51,7 @@ class Ranker:
 
     def __init__(
         self,
-        lists: ListPart | None,
+        lists: Lists | None,
         counts: Int64[np.ndarray, " items"],
         liking: Callable[[float | None], Liking | None],
         by: By,
@@ -68,7 +67,7 @@ class Ranker:
                 alike.setdefault((question.by or self._by, question.liked), []).append(row)
             else:
                 predictions = fold.details(np.array([row]), question.asked[None], parts=False).predictions
-                found[row] = Listed(question.asked, predictions[0])
+                found[row] = Listed(question.asked, predictions[0].astype(np.float32))
         for (by, liked), rows in alike.items():
             some = [questions[row] for row in rows]
             lists = self._ranked(by, liked, some, np.array(rows), histories, fold)
@@ -86,12 +85,12 @@ class Ranker:
     ) -> list[Listed]:
         if by == "rating" or self._lists is None:
             return _all_ranked(questions, supported_scores(fold.predictions[rows], self._counts, SHRINK))
-        (taken,) = self._lists.interactions.score_blocks(histories, rows, len(rows))
-        liking, weights = self._liking(liked), self._lists.weights
+        bounds = self._lists.takers.scores(histories, rows)
+        liking, beta = self._liking(liked), self._lists.beta
         if by == "interaction" or liking is None:
-            return _all_ranked(questions, taken.numpy())
-        bounds = taken.clamp_(min=weights.floor).log_().numpy()
-        if not weights.beta:
+            return _all_ranked(questions, bounds)
+        np.log(np.maximum(bounds, np.float32(self._lists.floor), out=bounds), out=bounds)
+        if not beta:
             return _all_ranked(questions, bounds)
         _hide(questions, bounds)
 
@@ -99,9 +98,11 @@ class Ranker:
             of: Int64[np.ndarray, " some"], items: Int64[np.ndarray, "some items"]
         ) -> NDArray[np.float32]:
             details = fold.details(rows[of], items, parts=False)
-            spread = None if details.spread is None else torch.from_numpy(details.spread).float()
-            probable = probability_liked(liking, torch.from_numpy(details.predictions), spread)
-            total: NDArray[np.float32] = bounds[of[:, None], items] + weights.beta * probable.log().numpy()
+            spread = 1.0 if details.spread is None else details.spread
+            probable = share_above(liking, details.predictions, spread)
+            total: NDArray[np.float32] = (bounds[of[:, None], items] + beta * np.log(probable)).astype(
+                np.float32
+            )
             return total
 
         return _promising_ranked([one.offset + one.k for one in questions], questions, bounds, scores)
@@ -157,7 +158,8 @@ def _promising_ranked(
     n_items, left, size = bounds.shape[1], np.arange(len(bounds)), _PROMISING
     while len(left):
         size = min(max(size, 2 * max(lengths[at] for at in left.tolist())), n_items)
-        items = torch.from_numpy(bounds[left]).topk(size, sorted=False).indices.sort(dim=1).values.numpy()
+        first = n_items - size
+        items = np.sort(np.argpartition(bounds[left], first - (first > 0), axis=1)[:, first:], axis=1)
         of_items = scores(left, items)
         least = np.take_along_axis(bounds[left], items, axis=1).min(axis=1)
         for at, own, own_scores, bound in zip(left.tolist(), items, of_items, least, strict=True):

@@ -78,18 +78,18 @@ def report_of(engine: Engine) -> ModelReport:
 
 
 def _facts(engine: Engine, epochs: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    trained = engine.trained
+    loaded = engine.loaded
     low, high = engine.scale
     facts = [
-        ("Kind", trained.config.model.kind),
+        ("Kind", loaded.kind),
         ("Digest", engine.digest),
-        ("Items", f"{len(trained.items.ids):,}"),
-        ("Training ratings", f"{int(trained.items.counts.sum()):,}"),
+        ("Items", f"{len(loaded.items.ids):,}"),
+        ("Training ratings", f"{int(loaded.items.counts.sum()):,}"),
         ("Scale", f"{low:g} to {high:g}" + (f" by {engine.step:g}" if engine.step else "")),
         ("Counts as liked", f"{engine.liked:g} or more"),
     ]
-    if trained.histories is not None:
-        facts.insert(3, ("People", f"{trained.histories.n_users:,}"))
+    if loaded.histories is not None:
+        facts.insert(3, ("People", f"{loaded.histories.n_users:,}"))
     scored = [line["valid_rmse"] for line in epochs if line["valid_rmse"] is not None]
     if scored:
         facts.append(("Best validation RMSE", f"{min(scored):.4f}"))
@@ -116,7 +116,7 @@ def _learning(epochs: Sequence[dict[str, Any]]) -> Curves | None:
 
 
 def _hide_and_predict(engine: Engine) -> _Hidden | None:
-    histories, generator = engine.trained.histories, np.random.default_rng(0)
+    histories, generator = engine.loaded.histories, np.random.default_rng(0)
     if histories is None:
         return None
     enough = np.flatnonzero(histories.user_counts >= _FEWEST)
@@ -172,7 +172,7 @@ def _signed(number: float) -> str:
 
 
 def _given(engine: Engine) -> Bars | None:
-    histories = engine.trained.histories
+    histories = engine.loaded.histories
     if histories is None or not len(histories):
         return None
     values, counts = np.unique(histories.values, return_counts=True)
@@ -183,7 +183,7 @@ def _given(engine: Engine) -> Bars | None:
 
 
 def _popular(engine: Engine) -> Bars:
-    counts = engine.trained.items.counts
+    counts = engine.loaded.items.counts
     edges = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000, 1 << 62]
     last = int(np.searchsorted(edges, int(counts.max()), side="right"))
     found, _ = np.histogram(counts, edges[: last + 1])

@@ -152,7 +152,7 @@ class Service:
         if isinstance(given, Mapping):
             return dict(given), []
         low, high = engine.scale
-        if engine.trained.kind == "ratings" and given:
+        if engine.loaded.learned_from == "ratings" and given:
             raise DataError(
                 "a list of items is the history of a model of interactions; this one learned from ratings of "
                 f'{low:g} to {high:g}: give {{"ITEM": RATING}}'
@@ -237,7 +237,7 @@ class Service:
                 f"{', '.join(map(repr, engine.attributes.names))}, and PUT /v1/items/ID/attributes adds more"
             )
         for names, value in ((known, False), (fitting, True)):
-            positions = engine.trained.items.ids.positions(names)
+            positions = engine.loaded.items.ids.positions(names)
             fits[positions[positions >= 0]] = value
         return fits
 
@@ -299,7 +299,7 @@ class Service:
     def item_id(self, engine: Engine, name: str) -> str:
         """The raw id of an item given by id or title; the name itself, if the model doesn't know it."""
         position = int(engine.catalogue.known_positions([name])[0])
-        return name if position < 0 else engine.trained.items.ids[position]
+        return name if position < 0 else engine.loaded.items.ids[position]
 
     def position(self, engine: Engine, name: str) -> int:
         """The position of an item.

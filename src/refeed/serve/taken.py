@@ -1,19 +1,22 @@
-"""Why people take things up: an interaction model's scores as sums, for the lists of a batch of people.
+"""Who takes what up, for lists: the scores of all items, and why.
 
-`InteractionModel.explain` takes one pair at a time; a list has ten or more, and many lists are made at once.
+The kinds linear and local are computed on numpy (`refeed.lite`); every other one is asked by its own methods
+(`any_model.py`).
 """
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from jaxtyping import Float32, Float64, Int64
+from numpy.typing import NDArray
 
-from refeed.models.interactions.interface import InteractionModel
-from refeed.models.interactions.item_to_item import ItemToItem
+from refeed.lite.taken import Taken
+from refeed.models.liking import Liking
 from refeed.ratings.store import Ratings
+from refeed.serve.passes import histories_of
 
-__all__ = ["TakenSums", "is_quick", "taken_sums"]
+__all__ = ["Lists", "SumScores", "TakenSums", "Takers"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,42 +38,86 @@ class TakenSums:
         return total
 
 
-def is_quick(model: InteractionModel) -> bool:
-    """Whether a score is a sum by itself; where it is none, its parts take many passes."""
-    return isinstance(model, ItemToItem)
+@runtime_checkable
+class Takers(Protocol):
+    """Scores who takes what up.
+
+    Attributes:
+        quick: whether a score is a sum by itself; where it is none, its parts take many passes.
+    """
+
+    quick: bool
+
+    def scores(
+        self, histories: Ratings, rows: Int64[np.ndarray, " people"]
+    ) -> Float32[np.ndarray, "people items"]:
+        """Of all items for some people; the caller may change it."""
+        ...
+
+    def sums(
+        self, histories: Ratings, rows: Int64[np.ndarray, " people"], items: Int64[np.ndarray, "people lines"]
+    ) -> TakenSums:
+        """The scores of some items of each of some people, as sums."""
+        ...
 
 
-@torch.no_grad()
-def taken_sums(
-    model: InteractionModel,
-    histories: Ratings,
-    rows: Int64[np.ndarray, " people"],
-    items: Int64[np.ndarray, "people lines"],
-) -> TakenSums:
-    """The scores of some items of each of some people, as sums.
+@dataclass(frozen=True, eq=False)
+class Lists:
+    """What makes lists of a model: its second part (`models/list_part.py`).
 
     Args:
-        model: who takes what up.
-        histories: of all people.
-        rows: of these people in it.
-        items: positions.
+        takers: who takes what up.
+        liking: what "liked" means; None for interactions without ratings.
+        beta: β, the weight of log P(liked).
+        floor: the least that a score counts as.
+        values: the distinct training ratings, ascending.
     """
-    everybody = np.zeros(items.shape)
-    parts = np.zeros((*items.shape, int(histories.user_counts[rows].max(initial=0))), dtype=np.float32)
-    if not isinstance(model, ItemToItem):
-        for at, row in enumerate(rows.tolist()):
-            for line, item in enumerate(items[at].tolist()):
-                everybody[at, line], adds = model.explain(histories, row, item)
-                parts[at, line, : len(adds)] = adds
+
+    takers: Takers
+    liking: Liking | None
+    beta: float
+    floor: float
+    values: Float64[np.ndarray, " values"]
+
+
+class SumScores:
+    """The kinds whose scores are sums over the items of a history.
+
+    Args:
+        model: as `refeed.lite` has it.
+    """
+
+    quick = True
+
+    def __init__(self, model: Taken) -> None:
+        self._model = model
+
+    def scores(
+        self, histories: Ratings, rows: Int64[np.ndarray, " people"]
+    ) -> Float32[np.ndarray, "people items"]:
+        """See `Takers`."""
+        scores = np.empty((len(rows), len(self._model.popularity)), dtype=np.float32)
+        for at, (row, history) in enumerate(
+            zip(rows.tolist(), histories_of(histories, rows.tolist()), strict=True)
+        ):
+            scores[at] = self._model.scores(history, _times(histories, row))
+        return scores
+
+    def sums(
+        self, histories: Ratings, rows: Int64[np.ndarray, " people"], items: Int64[np.ndarray, "people lines"]
+    ) -> TakenSums:
+        """See `Takers`."""
+        longest = int(histories.user_counts[rows].max(initial=0))
+        everybody, parts = np.zeros(items.shape), np.zeros((*items.shape, longest), dtype=np.float32)
+        for at, (row, history) in enumerate(
+            zip(rows.tolist(), histories_of(histories, rows.tolist()), strict=True)
+        ):
+            everybody[at], adds = self._model.explain(history, _times(histories, row), items[at])
+            parts[at, :, : adds.shape[1]] = adds
         return TakenSums(everybody, parts)
-    batch = model.inputs.batch(histories, rows, model.popularity.device)
-    everybody[:] = model.popularity.double().cpu().numpy()[items]
-    rated, lengths, n_lines = batch.items.long(), batch.counts.long(), items.shape[1]
-    # A row an interaction of the histories, a column a line of its person's list.
-    columns = torch.from_numpy(items).to(rated.device).repeat_interleave(lengths, dim=0)
-    weights = model.weights_at(rated.repeat_interleave(n_lines), columns.view(-1))
-    terms = weights.view(-1, n_lines) * batch.values[:, None]
-    of_person = torch.arange(len(rows), device=rated.device).repeat_interleave(lengths)
-    place = torch.arange(len(rated), device=rated.device) - batch.indptr[:-1].long()[of_person]
-    parts[of_person.cpu().numpy(), :, place.cpu().numpy()] = terms.float().cpu().numpy()
-    return TakenSums(everybody, parts)
+
+
+def _times(histories: Ratings, row: int) -> NDArray[np.int64] | None:
+    if histories.times is None:
+        return None
+    return np.asarray(histories.times[int(histories.indptr[row]) : int(histories.indptr[row + 1])])

@@ -7,7 +7,8 @@ import numpy as np
 
 from refeed.config import Config, config_from_toml
 from refeed.errors import ConfigError
-from refeed.model_folder import STATE, write_text
+from refeed.files import write_text
+from refeed.model_folder import STATE
 from refeed.models.ridge.auto import AUTO_SETTINGS
 from refeed.ratings.store import Ratings
 
