@@ -84,8 +84,8 @@ def share_above(liking: Liking, predictions: NDArray[np.floating], spread: Any) 
     """
     table = table_of(liking)
     distances = (liking.boundary - predictions.astype(np.float64)) / spread
-    at = np.clip((distances - table.start) / table.step + 1, 0, len(table.value) - 1)
-    cell = np.nan_to_num(at).astype(np.int64)
+    at = np.minimum(np.maximum((distances - table.start) / table.step + 1, 0), len(table.value) - 1)
+    cell = np.fmax(at, 0).astype(np.int64)  # NaN is in the first
     shares: NDArray[np.float64] = table.slope[cell] * (at - cell) + table.value[cell]
     return shares
 

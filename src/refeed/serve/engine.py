@@ -292,7 +292,10 @@ class Engine:
                 ]
             )
         # Ascending within a person, as everywhere: the sums of one person don't depend on the order given.
-        order = np.lexsort((items, np.repeat(np.arange(len(questions)), counts)))
+        starts = indptr[:-1].tolist()
+        order = np.concatenate(
+            [np.argsort(one.items) + start for one, start in zip(questions, starts, strict=True)]
+        )
         return Ratings(
             indptr=indptr,
             items=items[order].astype(np.int32),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypedDict
 
 import numpy as np
@@ -188,6 +189,16 @@ def alike(lengths: Sequence[int], kinds: Sequence[bool]) -> list[list[int]]:
     return list(groups.values())
 
 
+def _weightiest(parts: NDArray[np.float32], wanted: int) -> NDArray[np.int64]:
+    """Where the largest parts of each row are, whatever their signs, the weightiest first; −1: all."""
+    weight = -np.abs(parts)
+    if not 0 < wanted < parts.shape[1]:
+        return np.argsort(weight, axis=1, kind="stable")
+    rows = np.arange(len(parts))[:, None]
+    some = np.argpartition(weight, wanted - 1, axis=1)[:, :wanted]
+    return some[rows, np.argsort(weight[rows, some], axis=1, kind="stable")]
+
+
 @dataclass(frozen=True, eq=False)
 class Lines:
     """Makes the lines of one model's answers.
@@ -225,7 +236,7 @@ class Lines:
         details = fold.details(group.rows, table, parts=wanted != 0 and self.rated)
         predicted = details.predictions
         columns = {
-            **({"rating": np.clip(predicted, *self.scale)} if self.rated else {}),
+            **({"rating": self._clipped(predicted)} if self.rated else {}),
             "score": group.score_table(),
             **self._ends(predicted, details.spread, group.questions),
             **({} if details.levels is None else {"level": details.levels}),
@@ -237,22 +248,23 @@ class Lines:
         if not self.rated and sums is not None and taken is not None:
             numbers["level"] = np.round(sums.everybody, _DIGITS).tolist()
             because = [[one["because"] for one in of_person] for of_person in taken]
-        labels = self.labels
-        return [
+        names, labels = ("rating", "low", "high", "p_liked", "score", "level"), self.labels
+        rating, low, high, p_liked, score, level = (numbers.get(name, nothing) for name in names)
+        return [  # dictionaries as they are: to call their types takes three times as long
             [
-                Line(
-                    item=labels.ids[item],
-                    title=labels.titles[item],
-                    rating=numbers.get("rating", nothing)[at][line],
-                    low=numbers.get("low", nothing)[at][line],
-                    high=numbers.get("high", nothing)[at][line],
-                    p_liked=numbers.get("p_liked", nothing)[at][line],
-                    score=numbers["score"][at][line],
-                    support=labels.support[item],
-                    level=numbers.get("level", nothing)[at][line],
-                    because=because[at][line] if because else [],
-                    taken=taken[at][line] if taken else None,
-                )
+                {
+                    "item": labels.ids[item],
+                    "title": labels.titles[item],
+                    "rating": rating[at][line],
+                    "low": low[at][line],
+                    "high": high[at][line],
+                    "p_liked": p_liked[at][line],
+                    "score": score[at][line],
+                    "support": labels.support[item],
+                    "level": level[at][line],
+                    "because": because[at][line] if because else [],
+                    "taken": taken[at][line] if taken else None,
+                }
                 for line, item in enumerate(items.tolist())
             ]
             for at, items in enumerate(group.listed)
@@ -267,41 +279,45 @@ class Lines:
         """Both ends of the interval, and the probability that the rating is `liked` or more."""
         if not self.rated:
             return {}
-        found = {}
-        if spread is not None and self.quantiles is not None:
-            low, high = interval_ends(self.quantiles, _COVERAGE)
+        found: dict[str, NDArray[np.float64]] = {}
+        known = np.ones(predicted.shape) if spread is None else spread
+        if spread is not None and self._interval is not None:
+            low, high = self._interval
             found = {
-                "low": np.clip(predicted + low * spread, *self.scale),
-                "high": np.clip(predicted + high * spread, *self.scale),
+                "low": self._clipped(predicted + low * known),
+                "high": self._clipped(predicted + high * known),
             }
-        probable = [
-            None
-            if liking is None
-            else self._probable(liking, predicted[at], None if spread is None else spread[at])
-            for at, liking in enumerate(self.liking(one.liked) for one in questions)
-        ]
-        if not any(one is None for one in probable):
-            found["p_liked"] = np.stack(probable).astype(np.float64)  # type: ignore[arg-type]  # none is None
-        return found
+        thresholds = [question.liked for question in questions]
+        likings = {liked: self.liking(liked) for liked in set(thresholds)}
+        probable = np.empty(predicted.shape)
+        for liked, liking in likings.items():
+            if liking is None:  # the model can't say, whatever the threshold
+                return found
+            rows = (
+                [at for at, one in enumerate(thresholds) if one == liked] if len(likings) > 1 else slice(None)
+            )
+            probable[rows] = share_above(liking, predicted[rows], known[rows])
+        return {**found, "p_liked": probable}
 
-    def _probable(
-        self,
-        liking: Liking,
-        predicted: Float64[np.ndarray, " lines"],
-        spread: Float64[np.ndarray, " lines"] | None,
-    ) -> NDArray[np.float64]:
-        return share_above(liking, predicted, 1.0 if spread is None else spread)
+    @cached_property
+    def _interval(self) -> tuple[float, float] | None:
+        return None if self.quantiles is None else interval_ends(self.quantiles, _COVERAGE)
+
+    def _clipped(self, ratings: Float64[np.ndarray, "people lines"]) -> NDArray[np.float64]:
+        low, high = self.scale
+        clipped: NDArray[np.float64] = np.minimum(np.maximum(ratings, low), high)
+        return clipped
 
     def _taken(self, group: Group, sums: TakenSums, wanted: int, histories: Ratings) -> list[list[Taken]]:
         because = self._because(group, sums.parts, wanted, histories)
         scores, everybody = (np.round(of, _DIGITS).tolist() for of in (sums.scores, sums.everybody))
         return [
             [
-                Taken(
-                    score=scores[at][line],
-                    everybody=everybody[at][line],
-                    because=because[at][line] if because else [],
-                )
+                {
+                    "score": scores[at][line],
+                    "everybody": everybody[at][line],
+                    "because": because[at][line] if because else [],
+                }
                 for line in range(len(items))
             ]
             for at, items in enumerate(group.listed)
@@ -316,14 +332,10 @@ class Lines:
     ) -> list[list[list[Reason]]] | None:
         if parts is None or not parts.shape[2]:
             return None
-        weight = np.abs(parts)
-        if 0 < wanted < parts.shape[2]:
-            order = np.argpartition(-weight, wanted - 1, axis=2)[:, :, :wanted]
-            inner = np.argsort(-np.take_along_axis(weight, order, axis=2), axis=2, kind="stable")
-            order = np.take_along_axis(order, inner, axis=2)
-        else:
-            order = np.argsort(-weight, axis=2, kind="stable")
-        adds = np.round(np.take_along_axis(parts, order, axis=2).astype(np.float64), _DIGITS)
+        order = _weightiest(parts.reshape(-1, parts.shape[2]), wanted)
+        adds = parts.reshape(-1, parts.shape[2])[np.arange(len(order))[:, None], order].astype(np.float64)
+        order = order.reshape(*parts.shape[:2], -1)
+        adds = np.round(adds, _DIGITS).reshape(order.shape)
         return [
             self._of_person(row, question, len(items), of_person.tolist(), of_adds.tolist(), histories)
             for row, question, items, of_person, of_adds in zip(
@@ -344,11 +356,12 @@ class Lines:
         items, values = histories.items[start:end].tolist(), histories.values[start:end].tolist()
         count = len(items) if question.reasons < 0 else min(question.reasons, len(items))
         ids, titles = self.labels.ids, self.labels.titles
-        return [
-            [
-                Reason(item=ids[items[at]], title=titles[items[at]], rating=values[at], adds=added)
+        reasons: list[list[Reason]] = []
+        for line in range(lines):
+            of_line: list[Reason] = [
+                {"item": ids[items[at]], "title": titles[items[at]], "rating": values[at], "adds": added}
                 for at, added in zip(order[line], adds[line], strict=True)
                 if at < len(items)  # beyond are places that only fill up
-            ][:count]
-            for line in range(lines)
-        ]
+            ]
+            reasons.append(of_line[:count])
+        return reasons

@@ -26,6 +26,9 @@ _PROMISING = 256
 """Items whose P(liked) is looked at first; four times as many whenever that was not enough."""
 
 
+_Positions = NDArray[np.int64]  # named, as annotations of inner functions are made at every call
+
+
 @dataclass(frozen=True, eq=False)
 class Listed:
     """What the answer to a question lists.
@@ -94,9 +97,7 @@ class Ranker:
             return _all_ranked(questions, bounds)
         _hide(questions, bounds)
 
-        def scores(
-            of: Int64[np.ndarray, " some"], items: Int64[np.ndarray, "some items"]
-        ) -> NDArray[np.float32]:
+        def scores(of: _Positions, items: _Positions) -> NDArray[np.float32]:
             details = fold.details(rows[of], items, parts=False)
             spread = 1.0 if details.spread is None else details.spread
             probable = share_above(liking, details.predictions, spread)

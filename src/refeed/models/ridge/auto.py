@@ -33,6 +33,8 @@ _FACTOR = 3.0  # between the priors that are tried
 _SHORTER = 9  # a trial makes so many times fewer updates than the training
 _LONGER = 1.8  # what is best after a whole training, against a trial: weaker priors do well at first
 _FEW = 20_000  # ratings, below which trials take no time worth sparing, and short ones mislead
+_SAMPLED = 0.5  # the most of all ratings that trials work on, for which they may be longer at the same cost
+_SHORTER_BY_HALF, _LONGER_BY_HALF = 4, 1.5
 _SHORTER_OF_FEW, _LONGER_OF_FEW = 3, 1.5
 _FARTHEST = 4  # steps of the factor from the start
 _MOST = 250_000  # ratings that priors are tried with, about, unless items are rare in them
@@ -41,6 +43,9 @@ _LARGEST = 400_000  # ratings of a sample, about, however rare items are in it
 _THIN = 6.0  # ratings for each user and item
 _FAR = 3e-4  # times the steps' square: what part of the error they must gain, as short trials hardly overfit
 _HARDLY = 1e-4  # a prior that is better by no more than this part of the error ends the walk
+_CLEARLY = (
+    2e-3  # a stronger prior of F alone must gain as much: where it is right, it gains several times that
+)
 
 
 def resolve_auto(
@@ -203,7 +208,7 @@ class _Search:
         both = self._both()
         users, vectors = self._priors(both)
         factor = self.longer * _FACTOR ** self._between(both)
-        while self._error(users * _FACTOR, vectors) < self._error(users, vectors) * (1 - _HARDLY):
+        while self._error(users * _FACTOR, vectors) < self._error(users, vectors) * (1 - _CLEARLY):
             users *= _FACTOR
         return users * factor, vectors * factor
 
