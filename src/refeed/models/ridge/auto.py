@@ -34,7 +34,7 @@ _SHORTER = 9  # a trial makes so many times fewer updates than the training
 _LONGER = 1.8  # what is best after a whole training, against a trial: weaker priors do well at first
 _FEW = 20_000  # ratings, below which trials take no time worth sparing, and short ones mislead
 _SAMPLED = 0.5  # the most of all ratings that trials work on, for which they may be longer at the same cost
-_SHORTER_BY_HALF, _LONGER_BY_HALF = 4, 1.5
+_SHORTER_OF_SAMPLES, _LONGER_OF_SAMPLES = 4, 1.5
 _SHORTER_OF_FEW, _LONGER_OF_FEW = 3, 1.5
 _FARTHEST = 4  # steps of the factor from the start
 _MOST = 250_000  # ratings that priors are tried with, about, unless items are rare in them
@@ -88,7 +88,8 @@ def resolve_auto(
             # What is best grows with the ratings as the start does (benchmarks/RESULTS.md).
             grown = (len(train) / len(tried)) ** _POWER
             start = priors[0] / grown, priors[1] / grown
-            search = _Search(_with_less(config, grown), start, tried, known, reporter, trained)
+            lengths = _lengths(len(tried), len(train))
+            search = _Search(_with_less(config, grown), lengths, start, tried, known, reporter, trained)
             best = search.best()
             priors, lowest = (best[0] * grown, best[1] * grown), min(search.errors.values())
     return _with_priors(config, *priors), lowest
@@ -165,6 +166,13 @@ def _users_of_trials(train: Ratings, seed: int) -> Bool[np.ndarray, " users"]:
     return chosen
 
 
+def _lengths(tried: int, ratings: int) -> tuple[int, float]:
+    """How many times fewer updates trials make, and how much stronger priors are best after all of them."""
+    if tried < _FEW:
+        return _SHORTER_OF_FEW, _LONGER_OF_FEW
+    return (_SHORTER_OF_SAMPLES, _LONGER_OF_SAMPLES) if tried <= _SAMPLED * ratings else (_SHORTER, _LONGER)
+
+
 def _positions(counts: Int64[np.ndarray, " all"]) -> Int64[np.ndarray, " all"]:
     """Where those with ratings are once the others are dropped; -1 for the others."""
     positions: Int64[np.ndarray, " all"] = np.where(counts > 0, np.cumsum(counts > 0) - 1, -1)
@@ -179,7 +187,8 @@ class _Search:
     where who rated an item says little of it.
 
     Args:
-        config: of a trial, but for the priors.
+        config: of the training, but for the priors.
+        lengths: how many times fewer updates a trial makes, and how much stronger priors are best after all.
         start: of F and V.
         train: the ratings to try with.
         held_out: the ratings to judge by.
@@ -190,15 +199,15 @@ class _Search:
     def __init__(
         self,
         config: Config,
+        lengths: tuple[int, float],
         start: tuple[float, float],
         train: Ratings,
         held_out: Aligned,
         reporter: Reporter,
         trained: Trained,
     ) -> None:
-        few = len(train) < _FEW
-        self.config = _shorter(config, _SHORTER_OF_FEW if few else _SHORTER)
-        self.longer = _LONGER_OF_FEW if few else _LONGER
+        shorter, self.longer = lengths
+        self.config = _shorter(config, shorter)
         self.start, self.train, self.held_out = start, train, held_out
         self.reporter, self.trained = reporter, trained
         self.errors: dict[tuple[float, float], float] = {}
