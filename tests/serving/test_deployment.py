@@ -55,6 +55,18 @@ def test_the_image_runs_as_nobody_in_particular_with_a_processors_torch() -> Non
     assert set(docker_environment()) - {"PATH", "PYTHONUNBUFFERED"} <= options()
 
 
+def test_what_the_image_installs_is_what_the_server_needs_but_pytorch() -> None:
+    listed = subprocess.run(
+        [sys.executable, DEPLOY / "requirements.py", DEPLOY.parent / "pyproject.toml"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    named = {re.split(r"[<>=\[]", line)[0] for line in listed}
+    assert {"numpy", "duckdb", "pydantic", "fastapi", "sqlalchemy", "uvicorn"} <= named
+    assert "torch" not in named
+
+
 def test_compose_names_what_there_is() -> None:
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
     server, database = compose["services"]["refeed"], compose["services"]["database"]

@@ -22,7 +22,8 @@ from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.serve.attributes import ModelAttributes
 from refeed.serve.lines import By, Group, Labels, Line, Lines, Question, alike
-from refeed.serve.loaded import Loaded, load
+from refeed.serve.loaded import Loaded
+from refeed.serve.loading import load
 from refeed.serve.passes import Fold
 from refeed.serve.ranking import Ranker, best
 from refeed.serve.taken import TakenSums

@@ -43,9 +43,7 @@ _LARGEST = 400_000  # ratings of a sample, about, however rare items are in it
 _THIN = 6.0  # ratings for each user and item
 _FAR = 3e-4  # times the steps' square: what part of the error they must gain, as short trials hardly overfit
 _HARDLY = 1e-4  # a prior that is better by no more than this part of the error ends the walk
-_CLEARLY = (
-    2e-3  # a stronger prior of F alone must gain as much: where it is right, it gains several times that
-)
+_CLEARLY = 5e-4  # a stronger prior of F alone must gain as much, beyond the noise of trials
 
 
 def resolve_auto(
