@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import text
 
 from refeed.errors import StoreError, UnknownIdError
+from refeed.serve.database import StoreFullError, url_of
 from refeed.serve.item_facts import ItemFacts
-from refeed.serve.store import RatingsStore, StoreFullError, url_of
+from refeed.serve.store import RatingsStore
 
 
 def test_a_rating_is_there_after_the_store_is_opened_again(database: str) -> None:
@@ -277,3 +278,13 @@ def test_kill_9_loses_no_acknowledged_rating_and_invents_none(database: str) -> 
 @pytest.mark.slow
 def test_kill_9_fifty_times_loses_no_acknowledged_rating_and_invents_none(database: str) -> None:
     kill_while_writing(database, 50)
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [("missing/r.sqlite", "there is no folder '.*missing'"), ("folder", "it is a folder; give a file")],
+)
+def test_a_file_that_can_not_be_is_refused_with_the_reason(place: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoreError, match=f"{place}' can't be used: {said}"):
+        RatingsStore.open(tmp_path / place)

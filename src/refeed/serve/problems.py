@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from refeed.errors import ConfigError, DataError, ModelError, StoreError, UnknownIdError, UserError
 from refeed.serve.batching import BusyError
-from refeed.serve.store import StoreFullError, StoreUnavailableError
+from refeed.serve.database import StoreFullError, StoreUnavailableError
 
 __all__ = ["RESPONSES", "TITLES", "Problem", "add_handlers", "problem"]
 
