@@ -75,6 +75,14 @@ def test_all_errors_of_a_config_come_at_once_by_name() -> None:
     assert "model.layers: there is no such key" in said
 
 
+def test_a_kind_that_is_missing_or_unknown_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"\[model\] has no kind; give one, such as kind = 'ridge'"):
+        config_from_toml("[model]\nwidth = 8", where="mine.toml")
+    text = "[model]\nkind = 'ridge'\n[interactions]\nkind = 'liner'"
+    with pytest.raises(ConfigError, match=r"interactions.kind = 'liner': it is none of .*linear"):
+        config_from_toml(text, where="mine.toml")
+
+
 def test_settings_lie_over_the_recipe() -> None:
     settings = ["train.lr=0.02", "train.optimizer=adamw", "model.encoder=[7, 5]", "model.tied=true"]
     config = load_recipe("deeprec-netflix-3m", settings)

@@ -235,6 +235,10 @@ def _malformed(setting: str) -> str:
     return f"the setting {setting!r} is not of the form section.key=value, such as train.lr=0.005"
 
 
+_KINDS = {"model": "ridge", "interactions": "auto"}
+"""What the default recipe has."""
+
+
 def _line(problem: Mapping[str, Any]) -> str:
     path = [str(part) for part in problem["loc"]]
     if path[:1] in (["model"], ["interactions"]):
@@ -243,6 +247,11 @@ def _line(problem: Mapping[str, Any]) -> str:
     path = path[:2] + [part for part in path[2:] if part.isdigit()]
     if problem["type"] == "extra_forbidden":
         return f"  {'.'.join(path)}: there is no such key"
+    if problem["type"] == "union_tag_not_found":
+        return f"  [{'.'.join(path)}] has no kind; give one, such as kind = {_KINDS[path[0]]!r}"
+    if problem["type"] == "union_tag_invalid":
+        known = problem["ctx"]["expected_tags"].replace("'", "")
+        return f"  {'.'.join(path)}.kind = {problem['ctx']['tag']!r}: it is none of {known}"
     if problem["type"] == "value_error":  # ours, of several keys together: the message names them
         return f"  {'.'.join(path) or 'together'}: {problem['ctx']['error']}"
     return f"  {'.'.join(path)} = {problem['input']!r}: {problem['msg']}"

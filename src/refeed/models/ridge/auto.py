@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,20 +30,38 @@ _START, _POWER = 500.0, 0.5
 
 _RATIO = 2.0  # of the prior of V to that of F: found likewise
 _FACTOR = 3.0  # between the priors that are tried
-_SHORTER = 9  # a trial makes so many times fewer updates than the training
-_LONGER = 1.8  # what is best after a whole training, against a trial: weaker priors do well at first
-_FEW = 20_000  # ratings, below which trials take no time worth sparing, and short ones mislead
-_SAMPLED = 0.5  # the most of all ratings that trials work on, for which they may be longer at the same cost
-_SHORTER_OF_SAMPLES, _LONGER_OF_SAMPLES = 4, 1.5
-_SHORTER_OF_FEW, _LONGER_OF_FEW = 3, 1.5
 _FARTHEST = 4  # steps of the factor from the start
 _MOST = 250_000  # ratings that priors are tried with, about, unless items are rare in them
 _SCARCE = 20.0  # ratings an item that a sample of users must leave
 _LARGEST = 400_000  # ratings of a sample, about, however rare items are in it
 _THIN = 6.0  # ratings for each user and item
-_FAR = 3e-4  # times the steps' square: what part of the error they must gain, as short trials hardly overfit
 _HARDLY = 1e-4  # a prior that is better by no more than this part of the error ends the walk
 _CLEARLY = 5e-4  # a stronger prior of F alone must gain as much, beyond the noise of trials
+
+
+@dataclass(frozen=True)
+class _Trials:
+    """What trials are like.
+
+    Args:
+        shorter: how many times fewer updates they make than the training.
+        longer: what is best after the whole training, against a trial: weaker priors do well at first.
+        far: times the square of the steps from the start: what part of the error they must gain, as short
+            trials hardly overfit, and can't tell priors that are much too weak.
+    """
+
+    shorter: int
+    longer: float
+    far: float
+
+
+_ALL, _ALL_OF_FEW = _Trials(9, 1.8, 6e-4), _Trials(3, 1.5, 6e-4)
+"""Those with all ratings; below 20,000 they take no time worth sparing, and short ones mislead."""
+
+_SAMPLED = _Trials(4, 1.5, 3e-4)
+"""Those with some of the ratings, at most half, which may be longer at the same cost."""
+
+_FEW, _HALF = 20_000, 0.5
 
 
 def resolve_auto(
@@ -86,8 +104,8 @@ def resolve_auto(
             # What is best grows with the ratings as the start does (benchmarks/RESULTS.md).
             grown = (len(train) / len(tried)) ** _POWER
             start = priors[0] / grown, priors[1] / grown
-            lengths = _lengths(len(tried), len(train))
-            search = _Search(_with_less(config, grown), lengths, start, tried, known, reporter, trained)
+            trials = _trials(len(tried), len(train))
+            search = _Search(_with_less(config, grown), trials, start, tried, known, reporter, trained)
             best = search.best()
             priors, lowest = (best[0] * grown, best[1] * grown), min(search.errors.values())
     return _with_priors(config, *priors), lowest
@@ -164,11 +182,11 @@ def _users_of_trials(train: Ratings, seed: int) -> Bool[np.ndarray, " users"]:
     return chosen
 
 
-def _lengths(tried: int, ratings: int) -> tuple[int, float]:
-    """How many times fewer updates trials make, and how much stronger priors are best after all of them."""
+def _trials(tried: int, ratings: int) -> _Trials:
+    """What they are like with so many of all ratings."""
     if tried < _FEW:
-        return _SHORTER_OF_FEW, _LONGER_OF_FEW
-    return (_SHORTER_OF_SAMPLES, _LONGER_OF_SAMPLES) if tried <= _SAMPLED * ratings else (_SHORTER, _LONGER)
+        return _ALL_OF_FEW
+    return _SAMPLED if tried <= _HALF * ratings else _ALL
 
 
 def _positions(counts: Int64[np.ndarray, " all"]) -> Int64[np.ndarray, " all"]:
@@ -186,7 +204,7 @@ class _Search:
 
     Args:
         config: of the training, but for the priors.
-        lengths: how many times fewer updates a trial makes, and how much stronger priors are best after all.
+        trials: what they are like.
         start: of F and V.
         train: the ratings to try with.
         held_out: the ratings to judge by.
@@ -197,15 +215,14 @@ class _Search:
     def __init__(
         self,
         config: Config,
-        lengths: tuple[int, float],
+        trials: _Trials,
         start: tuple[float, float],
         train: Ratings,
         held_out: Aligned,
         reporter: Reporter,
         trained: Trained,
     ) -> None:
-        shorter, self.longer = lengths
-        self.config = _shorter(config, shorter)
+        self.config, self.trials = _shorter(config, trials.shorter), trials
         self.start, self.train, self.held_out = start, train, held_out
         self.reporter, self.trained = reporter, trained
         self.errors: dict[tuple[float, float], float] = {}
@@ -214,7 +231,7 @@ class _Search:
         """Those of F and V."""
         both = self._both()
         users, vectors = self._priors(both)
-        factor = self.longer * _FACTOR ** self._between(both)
+        factor = self.trials.longer * _FACTOR ** self._between(both)
         while self._error(users * _FACTOR, vectors) < self._error(users, vectors) * (1 - _CLEARLY):
             users *= _FACTOR
         return users * factor, vectors * factor
@@ -247,7 +264,7 @@ class _Search:
 
     def _at(self, steps: int) -> float:
         """The error so many steps from the start, and what is set against going far."""
-        return self._error(*self._priors(steps)) * (1 + _FAR * steps**2)
+        return self._error(*self._priors(steps)) * (1 + self.trials.far * steps**2)
 
     def _key(self, of_users: float, of_vectors: float) -> tuple[float, float]:
         tried: Any = _with_priors(self.config, of_users, of_vectors).model
