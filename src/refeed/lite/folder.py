@@ -16,7 +16,7 @@ from refeed.inference.catalogue import Catalogue
 from refeed.lite.histories import Histories
 from refeed.lite.lists import ListPart, list_part_of
 from refeed.lite.ridge import RidgeMean, ridges_of
-from refeed.lite.taken import QUICK
+from refeed.lite.taken import KINDS
 from refeed.model_header import (
     check_file,
     check_same_run,
@@ -98,7 +98,7 @@ def fits_numpy(run: Path) -> bool:
         listed = json.loads(_contents(lists)[1]["interactions"])["kind"] if lists.is_file() else None
     except (SafetensorError, OSError, ValueError, KeyError, TypeError):
         return False
-    return kind in {"ridge", "mean"} and not blended and "catalogue" in header and listed in (None, *QUICK)
+    return kind in {"ridge", "mean"} and not blended and "catalogue" in header and listed in (None, *KINDS)
 
 
 def _contents(path: Path) -> tuple[list[str], dict[str, str]]:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from refeed.lite.ridge import History
 from refeed.models.interactions.worth import Worth
 
-__all__ = ["QUICK", "Dense", "Sparse", "Taken", "taken_of"]
+__all__ = ["KINDS", "Dense", "Sparse", "Taken", "taken_of"]
 
-QUICK = ("linear", "local")
+KINDS = ("linear", "local")
 """The kinds of interaction models that numpy computes: sums over the items of a history."""
 
 

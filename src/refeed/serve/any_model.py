@@ -20,10 +20,10 @@ from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.ratings.store import Ratings
 from refeed.serve.loaded import Loaded
 from refeed.serve.passes import Details, Pass, RidgePass
-from refeed.serve.taken import Lists, SumScores, TakenSums, Takers
+from refeed.serve.taken import InteractionScorer, ItemToItemScorer, Lists, TakenSums
 from refeed.trained_model import TrainedModel
 
-__all__ = ["AnyTakers", "ModelPass", "load_any"]
+__all__ = ["AnyScorer", "ModelPass", "load_any"]
 
 
 def load_any(run: Path) -> Loaded:
@@ -64,8 +64,8 @@ def _pass(model: Model) -> Pass:
 def _lists(part: ListPart) -> Lists:
     arrays = {name: tensor.cpu().numpy() for name, tensor in part.interactions.state_dict().items()}
     sums = taken_of(arrays, part.config.kind)
-    takers: Takers = AnyTakers(part.interactions) if sums is None else SumScores(sums)
-    return Lists(takers, part.liking, part.weights.beta, part.weights.floor, part.values)
+    scorer: InteractionScorer = AnyScorer(part.interactions) if sums is None else ItemToItemScorer(sums)
+    return Lists(scorer, part.liking, part.weights.beta, part.weights.floor, part.values)
 
 
 class _ModelFold:
@@ -112,8 +112,8 @@ class ModelPass:
         return _ModelFold(self._model, histories)
 
 
-class AnyTakers:
-    """Any interaction model (see `Takers`).
+class AnyScorer:
+    """Any interaction model (see `InteractionScorer`).
 
     Args:
         model: scores.
@@ -128,7 +128,7 @@ class AnyTakers:
     def scores(
         self, histories: Ratings, rows: Int64[np.ndarray, " people"]
     ) -> Float32[np.ndarray, "people items"]:
-        """See `Takers`."""
+        """See `InteractionScorer`."""
         (scores,) = self._model.score_blocks(histories, rows, len(rows))
         found: NDArray[np.float32] = scores.cpu().numpy()
         return found
@@ -137,7 +137,7 @@ class AnyTakers:
     def sums(
         self, histories: Ratings, rows: Int64[np.ndarray, " people"], items: Int64[np.ndarray, "people lines"]
     ) -> TakenSums:
-        """See `Takers`."""
+        """See `InteractionScorer`."""
         longest = int(histories.user_counts[rows].max(initial=0))
         everybody: Float64[np.ndarray, "people lines"] = np.zeros(items.shape)
         parts = np.zeros((*items.shape, longest), dtype=np.float32)

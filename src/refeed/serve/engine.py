@@ -243,7 +243,7 @@ class Engine:
     def _sums(self, group: Group, histories: Ratings) -> TakenSums | None:
         """Why people may take up what is listed."""
         lists = self.loaded.lists
-        return None if lists is None else lists.takers.sums(histories, group.rows, group.table())
+        return None if lists is None else lists.scorer.sums(histories, group.rows, group.table())
 
     def _asks_why_taken(self, question: Question) -> bool:
         """Whether an answer has reasons of the second part: of a list by it, or of a whole explanation."""
@@ -252,7 +252,7 @@ class Engine:
             return False
         if question.asked is not None:
             return question.reasons < 0
-        return (question.by or self.by) != "rating" and lists.takers.quick
+        return (question.by or self.by) != "rating" and lists.scorer.quick
 
     def fold(self, histories: Ratings) -> Fold:
         """The forward pass alone."""

@@ -14,7 +14,7 @@ from refeed.model_items import read_items
 from refeed.ratings.store import Ratings
 from refeed.serve.loaded import Loaded
 from refeed.serve.passes import MeanPass, Pass, RidgePass
-from refeed.serve.taken import Lists, SumScores
+from refeed.serve.taken import ItemToItemScorer, Lists
 
 __all__ = ["load"]
 
@@ -70,4 +70,4 @@ def _on_numpy(run: Path) -> Loaded:
 
 
 def _lists(part: ListPart) -> Lists:
-    return Lists(SumScores(part.taken), part.liking, part.beta, part.floor, part.values)
+    return Lists(ItemToItemScorer(part.taken), part.liking, part.beta, part.floor, part.values)

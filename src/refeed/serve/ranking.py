@@ -88,7 +88,7 @@ class Ranker:
     ) -> list[Listed]:
         if by == "rating" or self._lists is None:
             return _all_ranked(questions, supported_scores(fold.predictions[rows], self._counts, SHRINK))
-        bounds = self._lists.takers.scores(histories, rows)
+        bounds = self._lists.scorer.scores(histories, rows)
         liking, beta = self._liking(liked), self._lists.beta
         if by == "interaction" or liking is None:
             return _all_ranked(questions, bounds)

@@ -16,7 +16,7 @@ from refeed.models.liking import Liking
 from refeed.ratings.store import Ratings
 from refeed.serve.passes import histories_of
 
-__all__ = ["Lists", "SumScores", "TakenSums", "Takers"]
+__all__ = ["InteractionScorer", "ItemToItemScorer", "Lists", "TakenSums"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class TakenSums:
 
 
 @runtime_checkable
-class Takers(Protocol):
+class InteractionScorer(Protocol):
     """Scores who takes what up.
 
     Attributes:
@@ -66,21 +66,21 @@ class Lists:
     """What makes lists of a model: its second part (`models/list_part.py`).
 
     Args:
-        takers: who takes what up.
+        scorer: who takes what up.
         liking: what "liked" means; None for interactions without ratings.
         beta: β, the weight of log P(liked).
         floor: the least that a score counts as.
         values: the distinct training ratings, ascending.
     """
 
-    takers: Takers
+    scorer: InteractionScorer
     liking: Liking | None
     beta: float
     floor: float
     values: Float64[np.ndarray, " values"]
 
 
-class SumScores:
+class ItemToItemScorer:
     """The kinds whose scores are sums over the items of a history.
 
     Args:
@@ -95,7 +95,7 @@ class SumScores:
     def scores(
         self, histories: Ratings, rows: Int64[np.ndarray, " people"]
     ) -> Float32[np.ndarray, "people items"]:
-        """See `Takers`."""
+        """See `InteractionScorer`."""
         scores = np.empty((len(rows), len(self._model.popularity)), dtype=np.float32)
         for at, (row, history) in enumerate(
             zip(rows.tolist(), histories_of(histories, rows.tolist()), strict=True)
@@ -106,7 +106,7 @@ class SumScores:
     def sums(
         self, histories: Ratings, rows: Int64[np.ndarray, " people"], items: Int64[np.ndarray, "people lines"]
     ) -> TakenSums:
-        """See `Takers`."""
+        """See `InteractionScorer`."""
         longest = int(histories.user_counts[rows].max(initial=0))
         everybody, parts = np.zeros(items.shape), np.zeros((*items.shape, longest), dtype=np.float32)
         for at, (row, history) in enumerate(

@@ -58,7 +58,7 @@ class _Trials:
 _ALL, _ALL_OF_FEW = _Trials(9, 1.8, 6e-4), _Trials(3, 1.5, 6e-4)
 """Those with all ratings; below 20,000 they take no time worth sparing, and short ones mislead."""
 
-_SAMPLED = _Trials(4, 1.5, 3e-4)
+_SAMPLED = _Trials(5, 1.5, 3e-4)
 """Those with some of the ratings, at most half, which may be longer at the same cost."""
 
 _FEW, _HALF = 20_000, 0.5
