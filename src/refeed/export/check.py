@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from refeed.errors import ModelError
-from refeed.inference.ranking import supported_scores
+from refeed.inference.listing import listing_of
 from refeed.ratings.ids import Ids
 from refeed.ratings.store import Ratings
 from refeed.trained_model import TrainedModel
@@ -21,6 +21,8 @@ Person = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 TOLERANCE = 1e-5
 """How far a rating may be off, where ratings are below 10."""
+
+_ROUNDED = 5e-7  # of an interaction score, a sum of float32 terms, in the model
 
 _PEOPLE, _LONGEST, _ENTRIES = 100, 5000, 1 << 22
 
@@ -35,26 +37,38 @@ def furthest(path: Path, trained: TrainedModel) -> float:
     """
     session = session_of(path)
     names = [output.name for output in session.get_outputs()]
-    each: list[float] = []
+    each: dict[str, list[float]] = {name: [] for name in names}
     for some in _batches(_people(trained), len(trained.items.ids)):
         results = dict(zip(names, session.run(names, padded_inputs(some)), strict=True))
-        plain = trained.model.predict_all(_ratings(some, trained), np.arange(len(some)))
-        expected = {
-            "predicted": np.clip(plain, *trained.scale),
-            "scores": supported_scores(plain, trained.items.counts),
-        }
-        each += [float(np.abs(results[name] - expected[name]).max()) for name in names]
-    apart = float(np.max(each))  # NaN where there is one, which Python's max would hide
-    if not apart <= tolerance(trained):
-        raise ModelError(
-            f"the exported graph's predictions differ from the model's by {apart:.1e}, more than "
-            f"{tolerance(trained):.0e}; nothing was written. Please report this with the model's config.toml"
-        )
-    return apart
+        ratings, users = _ratings(some, trained), np.arange(len(some))
+        expected = {}
+        if "predicted" in names:
+            expected["predicted"] = np.clip(trained.model.predict_all(ratings, users), *trained.scale)
+        if "scores" in names:
+            (scores,) = listing_of(trained).score_blocks(ratings, users, len(users))
+            expected["scores"] = scores.numpy()
+        for name in names:
+            each[name].append(float(np.abs(results[name] - expected[name]).max()))
+    apart = {name: float(np.max(some)) for name, some in each.items()}  # np.max keeps NaN
+    for name, most in apart.items():
+        if not most <= tolerance(trained, name):
+            raise ModelError(
+                f"the exported graph's {name} differ from the model's by {most:.1e}, more than "
+                f"{tolerance(trained, name):.0e}; nothing was written. Please report this with the model's "
+                "config.toml"
+            )
+    return float(np.max(list(apart.values())))
 
 
-def tolerance(trained: TrainedModel) -> float:
-    """How far a rating of this model may be off: what float32 rounds off grows with the ratings."""
+def tolerance(trained: TrainedModel, output: str = "predicted") -> float:
+    """How far an output may be off the model's.
+
+    What float32 rounds off grows with the ratings; and of an interaction score s it grows by the logarithm in
+    the score of a list by both parts, log max(s, floor) + β log P(liked): at most by 1 / floor.
+    """
+    lists = trained.lists
+    if output == "scores" and lists is not None:
+        return TOLERANCE + (_ROUNDED / lists.weights.floor if lists.liking is not None else 0.0)
     return TOLERANCE * max(1.0, *(abs(end) / 10 for end in trained.scale))
 
 

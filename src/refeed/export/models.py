@@ -1,5 +1,8 @@
 """From a model of any kind that folds in to a graph."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from refeed.baselines.bias import BiasModel
@@ -16,14 +19,30 @@ from refeed.models.ensemble import Ensemble
 from refeed.models.interface import Model
 from refeed.models.ridge.model import RidgeAutoencoder
 
-__all__ = ["add_predictions"]
+__all__ = ["Predicted", "add_predictions"]
 
 
-def add_predictions(graph: Graph, history: History, model: Model) -> str:
+@dataclass(frozen=True)
+class Predicted:
+    """What a graph says of all items.
+
+    Args:
+        ratings: predicted, not clipped: float64 [users, items].
+        spread: `predictive_std`, likewise; None: the model doesn't know how sure it is, or nobody asked.
+    """
+
+    ratings: str
+    spread: str | None = None
+
+
+def add_predictions(graph: Graph, history: History, model: Model, *, spread: bool = False) -> Predicted:
     """Add a model to a graph.
 
-    Returns:
-        The predicted ratings of all items, not clipped: float64 [users, items].
+    Args:
+        graph: to add to.
+        history: of some users.
+        model: of any kind that folds in.
+        spread: whether it is to say how sure it is, too.
 
     Raises:
         ModelError: it doesn't fold in, or is of a kind that can't be exported.
@@ -34,13 +53,16 @@ def add_predictions(graph: Graph, history: History, model: Model) -> str:
             "models that fold in can be exported (kinds ridge, bias and mean, and user-based autoencoders)"
         )
     if isinstance(model, Blend):
-        weight = float(model.weight)
-        return _weighed(graph, history, [(model.ridge, 1 - weight), (model.network, weight)])
+        return _blended(graph, history, model, spread=spread)
     if isinstance(model, Ensemble):
-        members = model.each()
-        return _weighed(graph, history, [(member, 1 / len(members)) for member in members])
+        return _averaged(graph, history, model, spread=spread)
     if isinstance(model, RidgeAutoencoder):
-        return add_ridge(graph, history, model)
+        return Predicted(*add_ridge(graph, history, model, spread=spread))
+    return Predicted(_other(graph, history, model))
+
+
+def _other(graph: Graph, history: History, model: Model) -> str:
+    """A model that does not say how sure it is."""
     if isinstance(model, Autoencoder):
         return add_network(graph, history, model)
     if isinstance(model, BiasModel):
@@ -50,11 +72,26 @@ def add_predictions(graph: Graph, history: History, model: Model) -> str:
     raise ModelError(f"a model of the class {type(model).__name__} can't be exported yet")
 
 
-def _weighed(graph: Graph, history: History, parts: list[tuple[Model, float]]) -> str:
-    """The weighted sum of several models' predictions; what weighs nothing is left out."""
-    each = [
-        graph.add("Mul", add_predictions(graph, history, part), graph.constant(np.float64(weight)))
-        for part, weight in parts
-        if weight
-    ]
+def _blended(graph: Graph, history: History, model: Blend, *, spread: bool) -> Predicted:
+    """Sure as its ridge autoencoder; a network that weighs nothing is left out."""
+    weight = float(model.weight)
+    ridge = add_predictions(graph, history, model.ridge, spread=spread)
+    if not weight:
+        return ridge
+    network = add_predictions(graph, history, model.network)
+    ratings = _weighed(graph, [(ridge.ratings, 1 - weight), (network.ratings, weight)])
+    return Predicted(ratings, ridge.spread)
+
+
+def _averaged(graph: Graph, history: History, model: Ensemble, *, spread: bool) -> Predicted:
+    each = [add_predictions(graph, history, member, spread=spread) for member in model.each()]
+    share = 1 / len(each)
+    ratings = _weighed(graph, [(one.ratings, share) for one in each])
+    spreads = [(one.spread, share) for one in each if one.spread is not None]
+    return Predicted(ratings, _weighed(graph, spreads) if spreads else None)
+
+
+def _weighed(graph: Graph, parts: Sequence[tuple[str, float]]) -> str:
+    """A weighted sum."""
+    each = [graph.add("Mul", part, graph.constant(np.float64(weight))) for part, weight in parts]
     return graph.add("Sum", *each)

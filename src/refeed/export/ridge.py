@@ -15,11 +15,19 @@ __all__ = ["add_ridge"]
 _DOUBLE = np.dtype(np.float64)
 
 
-def add_ridge(graph: Graph, history: History, model: RidgeAutoencoder) -> str:
+def add_ridge(
+    graph: Graph, history: History, model: RidgeAutoencoder, *, spread: bool
+) -> tuple[str, str | None]:
     """Add a model to a graph.
 
+    Args:
+        graph: to add to.
+        history: of some users.
+        model: the ridge autoencoder.
+        spread: whether `predictive_std` is wanted, too; it doubles the elimination.
+
     Returns:
-        The predictions, not clipped: float64 [users, items].
+        The predictions, not clipped, and `predictive_std` if wanted: float64 [users, items] each.
     """
     vectors, implicit = graph.constant(_array(model.vectors)), graph.constant(_array(model.implicit))
     deviation = graph.constant(np.float64(float(model.deviation)))
@@ -39,9 +47,9 @@ def add_ridge(graph: Graph, history: History, model: RidgeAutoencoder) -> str:
     right = graph.add("Add", right, _pull(graph, history, implicit, model.config.shrinkage))
     moments = graph.add("MatMul", transposed, encoder)
     moments = graph.add("Add", moments, _precision(graph, history, model))
-    code = _solved(graph, moments, right, model.vectors.shape[1] + 1)
-
-    return _decoded(graph, code, vectors, model)
+    code, inverse = _solved(graph, moments, right, model.vectors.shape[1] + 1, inverse=spread)
+    predictions = _decoded(graph, code, vectors, model)
+    return predictions, None if inverse is None else _spread(graph, inverse, vectors, model)
 
 
 def _pull(graph: Graph, history: History, implicit: str, shrinkage: float) -> str:
@@ -65,11 +73,12 @@ def _precision(graph: Graph, history: History, model: RidgeAutoencoder) -> str:
     return graph.add("Add", prior, graph.add("Mul", spread, graph.constant(but_bias)))
 
 
-def _solved(graph: Graph, matrices: str, right: str, width: int) -> str:
+def _solved(graph: Graph, matrices: str, right: str, width: int, *, inverse: bool) -> tuple[str, str | None]:
     """A⁻¹ times the right side by Gauss–Jordan elimination, a rank-1 step a column: [users, width].
 
     A positive definite matrix needs no pivoting (Golub & Van Loan, Matrix Computations, section 4.2). In step
-    k, with M = [A | right]: the row p = M_k / M_kk; M ← M − (column k − e_k) p.
+    k, with M = [A | right]: the row p = M_k / M_kk; M ← M − (column k − e_k) p. With `inverse` the unit
+    matrix is a part of the right side, and A⁻¹ comes out, too: [users, width, width].
     """
     unit = graph.constant(np.eye(width))
     step = graph.inner()
@@ -81,9 +90,25 @@ def _solved(graph: Graph, matrices: str, right: str, width: int) -> str:
     product = step.add("Mul", step.add("Unsqueeze", left, step.whole(2)), scaled)
     after = step.add("Sub", step.state, product)
 
-    start = graph.add("Concat", matrices, right, axis=2)
+    sides = [matrices, right]
+    if inverse:
+        nothing = graph.add("Mul", matrices, graph.constant(np.float64(0)))
+        sides.append(graph.add("Add", nothing, unit))
+    start = graph.add("Concat", *sides, axis=2)
     last = graph.repeat(step, width, start, after)
-    return graph.add("Gather", last, graph.constant(np.array(width, dtype=np.int64)), axis=2)
+    code = graph.add("Gather", last, graph.constant(np.array(width, dtype=np.int64)), axis=2)
+    if not inverse:
+        return code, None
+    return code, graph.add("Gather", last, graph.whole(*range(width + 1, 2 * width + 1)), axis=2)
+
+
+def _spread(graph: Graph, inverse: str, vectors: str, model: RidgeAutoencoder) -> str:
+    """√(1 + xᵀ A⁻¹ x) of all items (`models/intervals.py`): float64 [users, items]."""
+    own = graph.constant(np.full((len(model.vectors), 1), _scale(model)))
+    decoder = graph.add("Concat", graph.cast(vectors, _DOUBLE), own, axis=1)
+    terms = graph.add("Mul", graph.add("MatMul", decoder, inverse), decoder)
+    leverages = graph.total(terms, 2)
+    return graph.add("Sqrt", graph.add("Add", leverages, graph.constant(np.float64(1))))
 
 
 def _decoded(graph: Graph, code: str, vectors: str, model: RidgeAutoencoder) -> str:

@@ -6,14 +6,18 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from refeed.errors import ModelError
 from refeed.export.graph import Graph
 from refeed.export.history import History
-from refeed.export.lists import add_scores
+from refeed.export.interactions import add_interaction_scores
+from refeed.export.lists import add_both, add_scores
 from refeed.export.models import add_predictions
-from refeed.inference.pairs import check_rates
+from refeed.lite.taken import Taken, taken_of
+from refeed.models.intervals import Uncertain
+from refeed.models.list_part import ListPart
 from refeed.trained_model import TrainedModel
 
-__all__ = ["whole_graph", "write_graph"]
+__all__ = ["outputs_of", "whole_graph", "write_graph"]
 
 ONE_FILE = 1 << 30
 """Bytes of weights up to which they are within model.onnx; protobuf allows twice as much at most."""
@@ -22,25 +26,59 @@ ONE_FILE = 1 << 30
 def whole_graph(trained: TrainedModel) -> onnx.ModelProto:
     """The graph of a model folder.
 
-    Its outputs are the ratings and, where lists go by them alone, what lists are ranked by: who takes what up
-    (a second part of the model) can't be exported yet, and scores that leave it out would be other lists.
+    Its outputs are the predicted ratings, unless it learned from interactions, and what lists are ranked by,
+    unless that takes an interaction model of a kind that can't be exported: scores that leave it out would be
+    other lists.
 
     Raises:
-        ModelError: its model can't be exported, or predicts no ratings.
+        ModelError: its model can't be exported.
     """
-    check_rates(trained)
+    if not outputs_of(trained):
+        raise ModelError(
+            f"an interaction model of kind {trained.lists.config.kind} can't be exported yet, and "  # type: ignore[union-attr]
+            "this model predicts no ratings; train one of kind linear or local"
+        )
     graph = Graph()
     history = History.of(graph)
-    predictions = add_predictions(graph, history, trained.model)
-    low, high = (graph.constant(np.float64(end)) for end in trained.scale)
-    results = {"predicted": graph.add("Clip", predictions, low, high)}
-    if trained.lists is None:
-        results["scores"] = add_scores(graph, predictions, trained.items.counts)
+    results: dict[str, str] = {}
+    taken = sums_of(trained.lists)
+    predicted = None
+    if trained.kind == "ratings":
+        predicted = add_predictions(
+            graph, history, trained.model, spread=taken is not None and _sure(trained)
+        )
+        low, high = (graph.constant(np.float64(end)) for end in trained.scale)
+        results["predicted"] = graph.add("Clip", predicted.ratings, low, high)
+    if predicted is not None and trained.lists is None:
+        results["scores"] = add_scores(graph, predicted.ratings, trained.items.counts)
+    elif trained.lists is not None and taken is not None:
+        scores, part = add_interaction_scores(graph, history, taken), trained.lists
+        if predicted is not None and part.liking is not None:
+            scores = add_both(graph, scores, predicted, part.liking, part.weights)
+        results["scores"] = scores
     for name, value in results.items():
         graph.nodes.append(helper.make_node("Cast", [value], [name], to=TensorProto.FLOAT))
     shape: list[str | int | None] = ["users", len(trained.items.ids)]
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in results]
     return graph.model(History.inputs(), outputs)
+
+
+def outputs_of(trained: TrainedModel) -> list[str]:
+    """The names of what a graph of a model says."""
+    scores = trained.lists is None or sums_of(trained.lists) is not None
+    return [*(["predicted"] if trained.kind == "ratings" else []), *(["scores"] if scores else [])]
+
+
+def sums_of(part: ListPart | None) -> Taken | None:
+    """The interaction model, where its scores are sums over a history; None where there is none such."""
+    if part is None:
+        return None
+    arrays = {name: tensor.cpu().numpy() for name, tensor in part.interactions.state_dict().items()}
+    return taken_of(arrays, part.config.kind)
+
+
+def _sure(trained: TrainedModel) -> bool:
+    return isinstance(trained.model, Uncertain) and bool(trained.model.quantiles.any())
 
 
 def write_graph(model: onnx.ModelProto, path: Path, one_file: int = ONE_FILE) -> None:

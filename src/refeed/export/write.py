@@ -14,6 +14,8 @@ from refeed.trained_model import TrainedModel
 
 __all__ = ["export_onnx"]
 
+_WORDS = {"predicted": "ratings", "scores": "scores"}
+
 
 def export_onnx(trained: TrainedModel, out: Path) -> str:
     """Write `model.onnx` and `items.json` (docs/export.md says what is in them), or nothing.
@@ -33,39 +35,36 @@ def export_onnx(trained: TrainedModel, out: Path) -> str:
     _check_installed()
     # Only here, as onnx belongs to an extra.
     from refeed.export.check import furthest  # noqa: PLC0415
-    from refeed.export.whole import whole_graph, write_graph  # noqa: PLC0415
+    from refeed.export.whole import outputs_of, whole_graph, write_graph  # noqa: PLC0415
 
-    graph = whole_graph(trained)
+    graph, outputs = whole_graph(trained), outputs_of(trained)
     try:
         with atomic_folder(out) as beside:
             write_graph(graph, beside / "model.onnx")
-            (beside / "items.json").write_text(_items(trained), encoding="utf-8")
+            (beside / "items.json").write_text(_items(trained, outputs), encoding="utf-8")
             apart = furthest(beside / "model.onnx", trained)
             size = sum(file.stat().st_size for file in beside.iterdir())
     except FileExistsError as error:
         raise ModelError(f"{out} exists already; choose another folder, or remove it first") from error
     return (
         f"{out}: model.onnx and items.json, {size / 1e6:,.1f} MB, {len(trained.items.ids):,} items; under "
-        f"onnxruntime its {_results(trained)} are the model's to {apart:.1e}" + _left_out(trained)
+        f"onnxruntime its {' and '.join(_WORDS[name] for name in outputs)} are the model's to {apart:.1e}"
+        + _left_out(trained, outputs)
     )
 
 
-def _results(trained: TrainedModel) -> str:
-    return "ratings and scores" if trained.lists is None else "ratings"
-
-
-def _left_out(trained: TrainedModel) -> str:
+def _left_out(trained: TrainedModel, outputs: list[str]) -> str:
     """What lists of the model go by that a graph doesn't have."""
-    if trained.lists is None:
+    if "scores" in outputs or trained.lists is None:
         return ""
     return (
-        "\nnote: this model's lists also go by who takes what up, which can't be exported yet, so the graph "
-        "has no scores of lists. Make lists by refeed.lite or refeed.Recommender, or train by a recipe that "
-        "has no section [interactions] to export lists by the predicted rating"
+        f"\nnote: this model's lists also go by an interaction model of kind {trained.lists.config.kind}, "
+        "which can't be exported yet, so the graph has no scores of lists. Make lists by refeed.Recommender, "
+        "or train with interactions.kind linear or local"
     )
 
 
-def _items(trained: TrainedModel) -> str:
+def _items(trained: TrainedModel, outputs: list[str]) -> str:
     low, high = trained.scale
     titles = None if trained.items.titles is None else [title or None for title in trained.items.titles]
     return json.dumps(
@@ -73,7 +72,7 @@ def _items(trained: TrainedModel) -> str:
             "refeed": version("refeed"),
             "kind": trained.config.model.kind,
             "scale": [low, high],
-            "outputs": ["predicted"] if trained.lists else ["predicted", "scores"],
+            "outputs": outputs,
             "shrink": SHRINK,
             "items": list(trained.items.ids),
             "titles": titles,

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Worth", "later_interactions"]
+__all__ = ["LEAST", "PRIOR", "Worth", "later_interactions"]
 
-_LEAST = 0.05
-_PRIOR = 5.0
+LEAST = 0.05
+"""What the least liked interaction is worth."""
+
+PRIOR = 5.0
+"""Interactions at the mean that are added to each user's own, for their mean."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,9 @@ class Worth:
             return np.ones(len(values), dtype=np.float32)
         levels, counts = self.levels(values), np.diff(indptr)
         sums = _sums_by_user(indptr, levels - self.mean)
-        means = self.mean + sums / (counts + _PRIOR)
+        means = self.mean + sums / (counts + PRIOR)
         graded = 1 + self.grade * (levels - np.repeat(means, counts)) / self.deviation
-        return np.maximum(graded, _LEAST).astype(np.float32)
+        return np.maximum(graded, LEAST).astype(np.float32)
 
     def levels(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """Ratings as they are, counts as log(1 + count)."""

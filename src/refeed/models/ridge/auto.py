@@ -1,5 +1,6 @@
 """Settings that say "auto", resolved from the ratings."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -36,7 +37,6 @@ _SCARCE = 20.0  # ratings an item that a sample of users must leave
 _LARGEST = 400_000  # ratings of a sample, about, however rare items are in it
 _THIN = 6.0  # ratings for each user and item
 _HARDLY = 1e-4  # a prior that is better by no more than this part of the error ends the walk
-_CLEARLY = 5e-4  # a stronger prior of F alone must gain as much, beyond the noise of trials
 
 
 @dataclass(frozen=True)
@@ -45,23 +45,24 @@ class _Trials:
 
     Args:
         shorter: how many times fewer updates they make than the training.
-        longer: what is best after the whole training, against a trial: weaker priors do well at first.
+        longer: how much stronger the best prior is after the whole training: weaker ones do well at first.
         far: times the square of the steps from the start: what part of the error they must gain, as short
             trials hardly overfit, and can't tell priors that are much too weak.
+        clearly: what part of the error a stronger prior of F alone must gain, beyond the noise.
     """
 
     shorter: int
     longer: float
-    far: float
+    far: float = 3e-4
+    clearly: float = 5e-4
 
 
-_ALL, _ALL_OF_FEW = _Trials(9, 1.8, 6e-4), _Trials(3, 1.5, 6e-4)
+_SHORT, _OF_FEW = _Trials(9, 1.8, far=6e-4), _Trials(3, 1.5)
 """Those with all ratings; below 20,000 they take no time worth sparing, and short ones mislead."""
 
-_SAMPLED = _Trials(5, 1.5, 3e-4)
-"""Those with some of the ratings, at most half, which may be longer at the same cost."""
-
-_FEW, _HALF = 20_000, 0.5
+_FEW = 20_000
+_PARTS, _SHORTEST, _LONGER = 18, 5, 1.5
+"""With a part of the ratings trials are as short as keeps six of them to a third of the time."""
 
 
 def resolve_auto(
@@ -185,8 +186,13 @@ def _users_of_trials(train: Ratings, seed: int) -> Bool[np.ndarray, " users"]:
 def _trials(tried: int, ratings: int) -> _Trials:
     """What they are like with so many of all ratings."""
     if tried < _FEW:
-        return _ALL_OF_FEW
-    return _SAMPLED if tried <= _HALF * ratings else _ALL
+        return _OF_FEW
+    if tried == ratings:
+        return _SHORT
+    shorter = min(math.ceil(_PARTS * tried / ratings), _SHORTEST)
+    if shorter == 1:
+        return _Trials(1, 1.0, clearly=_HARDLY)
+    return _Trials(shorter, _LONGER ** math.log(shorter, _SHORTEST))
 
 
 def _positions(counts: Int64[np.ndarray, " all"]) -> Int64[np.ndarray, " all"]:
@@ -232,7 +238,7 @@ class _Search:
         both = self._both()
         users, vectors = self._priors(both)
         factor = self.trials.longer * _FACTOR ** self._between(both)
-        while self._error(users * _FACTOR, vectors) < self._error(users, vectors) * (1 - _CLEARLY):
+        while self._error(users * _FACTOR, vectors) < self._error(users, vectors) * (1 - self.trials.clearly):
             users *= _FACTOR
         return users * factor, vectors * factor
 
