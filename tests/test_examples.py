@@ -24,16 +24,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recommende
     """A model of some of the sample's ratings, and the folder that it was exported to."""
     sample, folder = load_sample(), tmp_path_factory.mktemp("example")
     few = sample.select(sample.users < 80).compact()
-    fit(few, None, _RATINGS_ALONE, folder / "run")
+    fit(few, None, load_recipe("default", ["train.steps=3", "model.width=8"]), folder / "run")
     trained = TrainedModel.load(folder / "run")
     export_onnx(trained, folder / "onnx")
     return folder / "onnx", Recommender(trained)
-
-
-_RATINGS_ALONE = load_recipe("default", ["train.steps=3", "model.width=8"]).model_copy(
-    update={"interactions": None}
-)
-"""The graph of a model with two parts has no scores."""
 
 
 def expected(recommender: Recommender) -> list[str]:
