@@ -1,6 +1,5 @@
 """Settings that say "auto", resolved from the ratings."""
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -36,6 +35,7 @@ _MOST = 250_000  # ratings that priors are tried with, about, unless items are r
 _SCARCE = 20.0  # ratings an item that a sample of users must leave
 _LARGEST = 400_000  # ratings of a sample, about, however rare items are in it
 _THIN = 6.0  # ratings for each user and item
+_CLEARLY = 3e-4  # what part of the error a stronger prior of F alone must gain, beyond the noise of trials
 _HARDLY = 1e-4  # a prior that is better by no more than this part of the error ends the walk
 
 
@@ -48,21 +48,20 @@ class _Trials:
         longer: how much stronger the best prior is after the whole training: weaker ones do well at first.
         far: times the square of the steps from the start: what part of the error they must gain, as short
             trials hardly overfit, and can't tell priors that are much too weak.
-        clearly: what part of the error a stronger prior of F alone must gain, beyond the noise.
     """
 
     shorter: int
     longer: float
     far: float = 3e-4
-    clearly: float = 5e-4
 
 
 _SHORT, _OF_FEW = _Trials(9, 1.8, far=6e-4), _Trials(3, 1.5)
 """Those with all ratings; below 20,000 they take no time worth sparing, and short ones mislead."""
 
+_OF_PART = _Trials(5, 1.5)
+"""Those with a part of the ratings, which may be longer at the same cost."""
+
 _FEW = 20_000
-_PARTS, _SHORTEST, _LONGER = 18, 5, 1.5
-"""With a part of the ratings trials are as short as keeps six of them to a third of the time."""
 
 
 def resolve_auto(
@@ -187,12 +186,7 @@ def _trials(tried: int, ratings: int) -> _Trials:
     """What they are like with so many of all ratings."""
     if tried < _FEW:
         return _OF_FEW
-    if tried == ratings:
-        return _SHORT
-    shorter = min(math.ceil(_PARTS * tried / ratings), _SHORTEST)
-    if shorter == 1:
-        return _Trials(1, 1.0, clearly=_HARDLY)
-    return _Trials(shorter, _LONGER ** math.log(shorter, _SHORTEST))
+    return _SHORT if tried == ratings else _OF_PART
 
 
 def _positions(counts: Int64[np.ndarray, " all"]) -> Int64[np.ndarray, " all"]:
@@ -238,7 +232,7 @@ class _Search:
         both = self._both()
         users, vectors = self._priors(both)
         factor = self.trials.longer * _FACTOR ** self._between(both)
-        while self._error(users * _FACTOR, vectors) < self._error(users, vectors) * (1 - self.trials.clearly):
+        while self._error(users * _FACTOR, vectors) < self._error(users, vectors) * (1 - _CLEARLY):
             users *= _FACTOR
         return users * factor, vectors * factor
 
