@@ -35,6 +35,7 @@ _MOST = 250_000  # ratings that priors are tried with, about, unless items are r
 _SCARCE = 20.0  # ratings an item that a sample of users must leave
 _LARGEST = 400_000  # ratings of a sample, about, however rare items are in it
 _THIN = 6.0  # ratings for each user and item
+_FAR = 3e-4  # times the steps' square: what part of the error they must gain, as short trials hardly overfit
 _CLEARLY = 3e-4  # what part of the error a stronger prior of F alone must gain, beyond the noise of trials
 _HARDLY = 1e-4  # a prior that is better by no more than this part of the error ends the walk
 
@@ -46,16 +47,13 @@ class _Trials:
     Args:
         shorter: how many times fewer updates they make than the training.
         longer: how much stronger the best prior is after the whole training: weaker ones do well at first.
-        far: times the square of the steps from the start: what part of the error they must gain, as short
-            trials hardly overfit, and can't tell priors that are much too weak.
     """
 
     shorter: int
     longer: float
-    far: float = 3e-4
 
 
-_SHORT, _OF_FEW = _Trials(9, 1.8, far=6e-4), _Trials(3, 1.5)
+_SHORT, _OF_FEW = _Trials(9, 1.8), _Trials(3, 1.5)
 """Those with all ratings; below 20,000 they take no time worth sparing, and short ones mislead."""
 
 _OF_PART = _Trials(5, 1.5)
@@ -264,7 +262,7 @@ class _Search:
 
     def _at(self, steps: int) -> float:
         """The error so many steps from the start, and what is set against going far."""
-        return self._error(*self._priors(steps)) * (1 + self.trials.far * steps**2)
+        return self._error(*self._priors(steps)) * (1 + _FAR * steps**2)
 
     def _key(self, of_users: float, of_vectors: float) -> tuple[float, float]:
         tried: Any = _with_priors(self.config, of_users, of_vectors).model
