@@ -36,7 +36,7 @@ _SCARCE = 20.0  # ratings an item that a sample of users must leave
 _LARGEST = 400_000  # ratings of a sample, about, however rare items are in it
 _THIN = 6.0  # ratings for each user and item
 _FAR = 3e-4  # times the steps' square: what part of the error they must gain, as short trials hardly overfit
-_CLEARLY = 3e-4  # what part of the error a stronger prior of F alone must gain, beyond the noise of trials
+_CLEARLY = 5e-4  # what part of the error a stronger prior of F alone must gain, beyond the noise of trials
 _HARDLY = 1e-4  # a prior that is better by no more than this part of the error ends the walk
 
 
@@ -47,21 +47,19 @@ class _Trials:
     Args:
         shorter: how many times fewer updates they make than the training.
         longer: how much stronger the best prior is after the whole training: weaker ones do well at first.
-        long: whether they overfit as the training does, so that they can tell a prior of V that is too weak.
     """
 
     shorter: int
     longer: float
-    long: bool = False
 
 
 _SHORT, _OF_FEW = _Trials(9, 1.8), _Trials(3, 1.5)
 """Those with all ratings; below 20,000 they take no time worth sparing, and short ones mislead."""
 
-_OF_PART, _OF_SMALL_PART = _Trials(5, 1.5), _Trials(2, 1.2, long=True)
-"""Those with a part of the ratings, or with a tenth and less, which may be longer at the same cost."""
+_OF_PART = _Trials(4, 1.5)
+"""Those with a part of the ratings, which may be longer at the same cost."""
 
-_FEW, _SMALL = 20_000, 0.1
+_FEW = 20_000
 
 
 def resolve_auto(
@@ -186,9 +184,7 @@ def _trials(tried: int, ratings: int) -> _Trials:
     """What they are like with so many of all ratings."""
     if tried < _FEW:
         return _OF_FEW
-    if tried == ratings:
-        return _SHORT
-    return _OF_PART if tried > _SMALL * ratings else _OF_SMALL_PART
+    return _SHORT if tried == ratings else _OF_PART
 
 
 def _positions(counts: Int64[np.ndarray, " all"]) -> Int64[np.ndarray, " all"]:
@@ -202,7 +198,7 @@ class _Search:
 
     First both get weaker or stronger together, until the best lies between two others; what is taken is the
     lowest point of the parabola through the three. Then that of F alone gets stronger, as there are ratings
-    where who rated an item says little of it; and of very many ratings that of V alone weaker.
+    where who rated an item says little of it.
 
     Args:
         config: of the training, but for the priors.
@@ -234,17 +230,9 @@ class _Search:
         both = self._both()
         users, vectors = self._priors(both)
         factor = self.trials.longer * _FACTOR ** self._between(both)
-        while better := self._better_alone(users, vectors):
-            users, vectors = better
+        while self._error(users * _FACTOR, vectors) < self._error(users, vectors) * (1 - _CLEARLY):
+            users *= _FACTOR
         return users * factor, vectors * factor
-
-    def _better_alone(self, users: float, vectors: float) -> tuple[float, float] | None:
-        """A stronger prior of F, or where trials can tell a weaker one of V, that is better by itself."""
-        alone = [(users * _FACTOR, vectors)]
-        if self.trials.long:
-            alone.append((users, vectors / _FACTOR))
-        least = self._error(users, vectors) * (1 - _CLEARLY)
-        return next((priors for priors in alone if self._error(*priors) < least), None)
 
     def _priors(self, steps: int) -> tuple[float, float]:
         return self.start[0] * _FACTOR**steps, self.start[1] * _FACTOR**steps
