@@ -141,5 +141,15 @@ def test_clicks_by_such_a_kind_are_refused(tmp_path: Path) -> None:
     part = MultinomialConfig(encoder=[4], epochs=1, values="count")
     config = load_recipe("default", []).model_copy(update={"interactions": part})
     fit(ratings("interactions"), None, config, tmp_path / "run")
-    with pytest.raises(ModelError, match="kind multinomial can't be exported yet, and this"):
+    with pytest.raises(ModelError, match="kind multinomial can't be exported from interactions"):
         export_onnx(TrainedModel.load(tmp_path / "run"), tmp_path / "out")
+
+
+def test_clicks_without_an_interaction_model_are_refused(tmp_path: Path) -> None:
+    config = load_recipe("mean", []).model_copy(update={"interactions": None})
+    fit(ratings("interactions"), None, config, tmp_path / "run")
+    with pytest.raises(
+        ModelError, match="a model without an interaction model can't be exported from interactions"
+    ):
+        export_onnx(TrainedModel.load(tmp_path / "run"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

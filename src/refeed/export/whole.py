@@ -34,9 +34,15 @@ def whole_graph(trained: TrainedModel) -> onnx.ModelProto:
         ModelError: its model can't be exported.
     """
     if not outputs_of(trained):
+        part = trained.lists
+        what = (
+            "a model without an interaction model"
+            if part is None
+            else f"an interaction model of kind {part.config.kind}"
+        )
         raise ModelError(
-            f"an interaction model of kind {trained.lists.config.kind} can't be exported yet, and "  # type: ignore[union-attr]
-            "this model predicts no ratings; train one of kind linear or local"
+            f"{what} can't be exported from interactions, as it predicts no ratings; train one with "
+            "interactions.kind linear or local"
         )
     graph = Graph()
     history = History.of(graph)
@@ -65,16 +71,16 @@ def whole_graph(trained: TrainedModel) -> onnx.ModelProto:
 
 def outputs_of(trained: TrainedModel) -> list[str]:
     """The names of what a graph of a model says."""
-    scores = trained.lists is None or sums_of(trained.lists) is not None
-    return [*(["predicted"] if trained.kind == "ratings" else []), *(["scores"] if scores else [])]
+    rated, part = trained.kind == "ratings", trained.lists
+    scores = rated if part is None else sums_of(part) is not None
+    return [*(["predicted"] if rated else []), *(["scores"] if scores else [])]
 
 
 def sums_of(part: ListPart | None) -> Taken | None:
     """The interaction model, where its scores are sums over a history; None where there is none such."""
     if part is None:
         return None
-    arrays = {name: tensor.cpu().numpy() for name, tensor in part.interactions.state_dict().items()}
-    return taken_of(arrays, part.config.kind)
+    return taken_of(part.arrays(), part.config.kind)
 
 
 def _sure(trained: TrainedModel) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float64
+from numpy.typing import NDArray
 from torch import Tensor
 
 from refeed.config import Config
@@ -53,6 +54,10 @@ class ListPart:
             ConfigError: no rating is as high, or it is no number.
         """
         return None if self.liking is None else liking_at(self.liking, self.values, liked)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What the interaction model learned, by name, for runtimes without PyTorch."""
+        return {name: tensor.cpu().numpy() for name, tensor in self.interactions.state_dict().items()}
 
     def tensors(self) -> dict[str, Tensor]:
         """All of it but the config, as tensors; `load` takes them back."""

@@ -62,8 +62,7 @@ def _pass(model: Model) -> Pass:
 
 
 def _lists(part: ListPart) -> Lists:
-    arrays = {name: tensor.cpu().numpy() for name, tensor in part.interactions.state_dict().items()}
-    sums = taken_of(arrays, part.config.kind)
+    sums = taken_of(part.arrays(), part.config.kind)
     scorer: InteractionScorer = AnyScorer(part.interactions) if sums is None else ItemToItemScorer(sums)
     return Lists(scorer, part.liking, part.weights.beta, part.weights.floor, part.values)
 
