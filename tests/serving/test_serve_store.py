@@ -282,9 +282,14 @@ def test_kill_9_fifty_times_loses_no_acknowledged_rating_and_invents_none(databa
 
 @pytest.mark.parametrize(
     ("place", "said"),
-    [("missing/r.sqlite", "there is no folder '.*missing'"), ("folder", "it is a folder; give a file")],
+    [
+        ("missing/r.sqlite", "there is no folder '.*missing'"),
+        ("folder", "it is a folder; give a file"),
+        ("text", "it is no SQLite file; give another one"),
+    ],
 )
 def test_a_file_that_can_not_be_is_refused_with_the_reason(place: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
+    (tmp_path / "text").write_text("user,item,rating")
     with pytest.raises(StoreError, match=f"{place}' can't be used: {said}"):
         RatingsStore.open(tmp_path / place)

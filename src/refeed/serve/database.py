@@ -102,11 +102,15 @@ def _named(engine: Engine) -> str:
     return repr(make_url(engine.url).database or "")
 
 
+_SQLITE = b"SQLite format 3\x00"
+"""How a file of SQLite begins."""
+
+
 def _check_place(engine: Engine) -> None:
     """Refuse a file that SQLite could not open, with the reason, which SQLite does not tell.
 
     Raises:
-        StoreError: its folder is not there or may not be written, or it is none.
+        StoreError: its folder is not there or may not be written, or it is no file of SQLite.
     """
     name = make_url(engine.url).database or ""
     if name in ("", ":memory:"):
@@ -121,6 +125,11 @@ def _check_place(engine: Engine) -> None:
         )
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise StoreError(f"the database {name!r} can't be used: it may not be written; check its permissions")
+    if path.exists():
+        with path.open("rb") as file:
+            begins = file.read(len(_SQLITE))
+        if begins and begins != _SQLITE:  # an empty file is an empty database
+            raise StoreError(f"the database {name!r} can't be used: it is no SQLite file; give another one")
 
 
 def _check_schema(engine: Engine) -> None:
