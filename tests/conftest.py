@@ -94,6 +94,8 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[Config], P
             last = name.split(".")[-1]
             if last == "counts":
                 tensor.copy_(torch.from_numpy(train.item_counts))
+            elif last == "rating_weights":
+                tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
             elif last == "quantiles":
                 tensor.copy_(torch.linspace(-2, 2, len(tensor)))
             elif last in ("scale", "doubt", "deviation", "user_damping", "bias_user_damping", "weight"):

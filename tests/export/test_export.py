@@ -181,7 +181,7 @@ def test_a_graph_that_predicts_something_else_is_not_left(
 @pytest.mark.parametrize("wrong", [1e-4, np.nan], ids=str)
 def test_a_number_that_is_off_is_found(wrong: float, run: Path, exported: Path, tmp_path: Path) -> None:
     model = onnx.load(str(exported / "model.onnx"))
-    _, _, levels, *_ = (tensor for tensor in model.graph.initializer if list(tensor.dims) == [6000])
+    _, _, _, levels, *_ = (tensor for tensor in model.graph.initializer if list(tensor.dims) == [6000])
     changed: NDArray[np.float64] = numpy_helper.to_array(levels).copy()
     changed[4321] += wrong
     levels.CopyFrom(numpy_helper.from_array(changed, levels.name))

@@ -1,5 +1,8 @@
 """The compiled kernels against brute force, and against the plain path."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -95,3 +98,34 @@ def test_other_precisions_are_left_to_the_plain_path() -> None:
     assert kernels.serves(torch.ones(2), torch.ones(2, dtype=torch.float64))
     assert not kernels.serves(torch.ones(2), torch.ones(2, dtype=torch.bfloat16))
     assert not kernels.serves(torch.ones(2, device="meta"))
+
+
+OUT_OF_MEMORY = """
+import resource, torch
+from refeed import kernels
+
+ITEMS = 20_000_000  # whose sums and marks take 80 MB each
+bounds, items = torch.tensor([0, 2], dtype=torch.int32), torch.tensor([3, 5], dtype=torch.int32)
+x = kernels.SparseRows(bounds, items, torch.ones(2), ITEMS, kernels.by_item(bounds, items, ITEMS))
+lengths = torch.ones(ITEMS)
+assert kernels.neighbours(x, lengths, 1, first=3, count=1).tolist() == [[5]]
+with open("/proc/self/statm") as statm:
+    taken = int(statm.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + 40_000_000, resource.RLIM_INFINITY))
+for call in (
+    lambda: kernels.neighbours(x, lengths, 1, first=3, count=1),
+    lambda: kernels.local_grams(x, torch.tensor([[5]], dtype=torch.int32), first=3),
+):
+    try:
+        call()
+    except MemoryError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux limits a process's memory so")
+def test_too_little_memory_for_neighbours_is_an_error_and_no_number() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OUT_OF_MEMORY], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.count("no room for the tables of 20,000,000 items") == 2

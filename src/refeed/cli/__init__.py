@@ -62,7 +62,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         typer.echo(f"refeed: error: {what}; expected a path that can be read or written", err=True)
         return 2
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
+        what = str(error).partition("\n")[0]
+        typer.echo(
+            f"refeed: error: not enough memory: {what}; stop other programs, or use a machine with more",
+            err=True,
+        )
+        return 2
     return 0
+
+
+def _lacks_memory(error: MemoryError | RuntimeError) -> bool:
+    """PyTorch's errors are RuntimeErrors, with a type of their own on GPUs alone."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "DefaultCPUAllocator" in str(error)
+    )
 
 
 def _print_version(wanted: bool) -> bool:

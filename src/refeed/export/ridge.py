@@ -42,7 +42,7 @@ def add_ridge(
     bias = graph.constant(_array(model.bias).astype(np.float64))
     residuals = graph.add("Sub", standardised, graph.add("Gather", bias, history.items))
 
-    transposed = graph.add("Transpose", encoder, perm=[0, 2, 1])
+    transposed = graph.add("Transpose", _weighed(graph, history, encoder, model), perm=[0, 2, 1])
     right = graph.add("MatMul", transposed, graph.add("Unsqueeze", residuals, graph.whole(2)))
     right = graph.add("Add", right, _pull(graph, history, implicit, model.config.shrinkage))
     moments = graph.add("MatMul", transposed, encoder)
@@ -50,6 +50,15 @@ def add_ridge(
     code, inverse = _solved(graph, moments, right, model.vectors.shape[1] + 1, inverse=spread)
     predictions = _decoded(graph, code, vectors, model)
     return predictions, None if inverse is None else _spread(graph, inverse, vectors, model)
+
+
+def _weighed(graph: Graph, history: History, encoder: str, model: RidgeAutoencoder) -> str:
+    """The vector of each rating times w: [users, ratings, width + 1]."""
+    weights = _array(model.rating_weights).astype(np.float64)
+    if (weights == 1).all():
+        return encoder
+    of_ratings = graph.add("Gather", graph.constant(weights), history.items)
+    return graph.add("Mul", encoder, graph.add("Unsqueeze", of_ratings, graph.whole(2)))
 
 
 def _pull(graph: Graph, history: History, implicit: str, shrinkage: float) -> str:

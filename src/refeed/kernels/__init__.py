@@ -174,6 +174,9 @@ def neighbours(
         k: how many.
         first: the first item whose neighbours are wanted.
         count: of so many items.
+
+    Raises:
+        MemoryError: there is not enough memory for the kernel's own tables.
     """
     found = torch.empty(count, k, dtype=torch.int32)
     cosines = x.values.new_empty(count, k)
@@ -193,6 +196,9 @@ def local_grams(
         x: X.
         of: the neighbours of the items first, first + 1, …, as `neighbours` gives them.
         first: see `of`.
+
+    Raises:
+        MemoryError: there is not enough memory for the kernel's own tables.
     """
     count, k = of.shape
     grams, products = x.values.new_empty(count, k, k), x.values.new_empty(count, k)
@@ -206,7 +212,9 @@ def _local(
     pointers = [t.data_ptr() for t in (x.bounds, x.items, *x.by_item, x.values, lengths, of, cosines)]
     place = None if grams is None else grams.data_ptr()
     sizes = len(of), x.n_items, first, of.shape[1]
-    _function("local", x.values)(*sizes, *pointers, place, *_threads())
+    failed = _function("nearest", x.values)(*sizes, *pointers, place, *_threads())
+    if failed:
+        raise MemoryError(f"no room for the tables of {x.n_items:,} items that each thread needs")
 
 
 def update(
@@ -246,7 +254,7 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
         getattr(library, f"refeed_dots_{name}").argtypes = [_LENGTH] * 2 + [_POINTER] * 6 + [_COUNT]
         sparse = getattr(library, f"refeed_sparse_sums_{name}")
         sparse.argtypes = [_LENGTH] * 3 + [_COUNT] + [_POINTER] * 9 + [_COUNT]
-        getattr(library, f"refeed_local_{name}").argtypes = [_LENGTH] * 4 + [_POINTER] * 11 + [_COUNT]
+        getattr(library, f"refeed_nearest_{name}").argtypes = [_LENGTH] * 4 + [_POINTER] * 11 + [_COUNT]
         for formula in ("momentum_skip", "momentum_step", "adamw_skip", "adamw_step"):
             function = getattr(library, f"refeed_{formula}_{name}")
             function.argtypes = [_LENGTH] * 3 + [_POINTER] * 7 + [_COUNT]

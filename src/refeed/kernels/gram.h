@@ -36,7 +36,10 @@ typedef struct {
     const REAL *values, *lengths; /* of the items: the roots of the diagonal */
     int32_t *neighbours;
     REAL *cosines, *grams;
+    int *failed; /* 1 once there was no memory for the scratch of a bundle, whose numbers are missing then */
 } NAME(local_task);
+
+static void NAME(fail)(const NAME(local_task) *t) { __atomic_store_n(t->failed, 1, __ATOMIC_RELAXED); }
 
 /* Sift the root of a heap of k (cosine, item) pairs down; the smallest cosine, and of equals the later item, is on
    top. */
@@ -60,7 +63,9 @@ static void NAME(sift)(REAL *cosines, int32_t *items, int64_t k, int64_t at) {
 static void NAME(bundle_neighbours)(const NAME(local_task) *t, int64_t bundle) {
     REAL *sums = calloc(t->n_items, sizeof *sums);
     int32_t *touched = malloc(t->n_items * sizeof *touched);
-    for (int64_t i = bundle * BUNDLE; sums && touched && i < t->n && i < (bundle + 1) * BUNDLE; i++) {
+    const int fits = sums && touched;
+    if (!fits) NAME(fail)(t);
+    for (int64_t i = bundle * BUNDLE; fits && i < t->n && i < (bundle + 1) * BUNDLE; i++) {
         const int64_t item = t->first + i;
         int64_t n_touched = 0;
         for (int32_t p = t->item_bounds[item]; p < t->item_bounds[item + 1]; p++) {
@@ -104,7 +109,9 @@ static int NAME(make_room)(NAME(overlap) * o, int64_t room) {
     o->room = 2 * room;
     o->columns = malloc(o->room * sizeof *o->columns);
     o->values = malloc(o->room * sizeof *o->values);
-    return o->columns && o->values;
+    if (o->columns && o->values) return 1;
+    o->room = 0;
+    return 0;
 }
 
 /* Add to the upper triangle of the k neighbours' matrix what the users from `first` on have in common. The pairs of
@@ -117,6 +124,7 @@ static void NAME(add_overlap)(const NAME(local_task) *t, NAME(overlap) * o, int6
             if (!o->counts[t->users[p] - first]++) o->touched[touched++] = (int32_t)(t->users[p] - first);
     for (int64_t at = 0; at < touched; at++) o->ends[o->touched[at]] = total, total += o->counts[o->touched[at]];
     const int fits = NAME(make_room)(o, total);
+    if (!fits) NAME(fail)(t);
     for (int64_t a = 0; a < k && fits; a++)
         for (int32_t p = from[a]; p < to[a]; p++) {
             const int64_t place = o->ends[t->users[p] - first]++;
@@ -176,6 +184,7 @@ static void NAME(bundle_grams)(const NAME(local_task) *t, int64_t bundle) {
     int32_t *place = malloc(t->n_items * sizeof *place), *ranges = malloc(2 * t->k * sizeof *ranges);
     if (place) memset(place, 0xff, t->n_items * sizeof *place);
     const int fits = place && ranges && o.counts && o.touched && o.ends;
+    if (!fits) NAME(fail)(t);
     for (int64_t i = bundle * BUNDLE; fits && i < t->n && i < (bundle + 1) * BUNDLE; i++) {
         const int32_t *neighbours = t->neighbours + i * t->k;
         NAME(gram_of)(t, &o, neighbours, ranges, ranges + t->k, t->grams + i * t->k * t->k);

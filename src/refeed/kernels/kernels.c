@@ -109,14 +109,17 @@ EXPORT(float64, double)
                                       values, columns, table_bounds, table,  out};                                 \
         run(BEST(sparse_sums, type), &t, n, start, threads);                                                       \
     }                                                                                                              \
-    /* The k nearest items of the items first to first + n; grams 0. Or, of given neighbours, their matrices. */   \
-    void refeed_local_##type(int64_t n, int64_t n_items, int64_t first, int64_t k, const int32_t *bounds,          \
+    /* The k nearest items of the items first to first + n; grams 0. Or, of given neighbours, their matrices.         \
+       0, or 1 if there was not enough memory. */                                                                  \
+    int refeed_nearest_##type(int64_t n, int64_t n_items, int64_t first, int64_t k, const int32_t *bounds,          \
                              const int32_t *items, const int32_t *item_bounds, const int32_t *users,               \
                              const int32_t *order, const real *values, const real *lengths, int32_t *neighbours,   \
                              real *cosines, real *grams, parallel start, int threads) {                            \
-        const local_task_##type t = {n_items, first, n,      k,       bounds,     items,   item_bounds,            \
-                                     users,   order, values, lengths, neighbours, cosines, grams};                 \
+        int failed = 0;                                                                                            \
+        const local_task_##type t = {n_items, first,  n,       k,          bounds,  items, item_bounds, users,     \
+                                     order,   values, lengths, neighbours, cosines, grams, &failed};               \
         run(grams ? grams_of_##type : neighbours_of_##type, &t, (n + BUNDLE - 1) / BUNDLE, start, threads);        \
+        return failed;                                                                                             \
     }
 SPARSE(float32, float)
 SPARSE(float64, double)

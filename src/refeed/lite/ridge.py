@@ -3,7 +3,7 @@
 Codes are in float64. All items at once are decoded in the weights' precision, as the full model does
 it, which halves what a list costs; single pairs in float64.
 
-    z = A⁻¹ Σ (x (r − b) + λ Y / √n),   A = Σ x xᵀ + λ + Σ a / (n_item + 5),   x = (v, s)
+    z = A⁻¹ Σ (w x (r − b) + λ Y / √n),   A = Σ w x xᵀ + λ + Σ a / (n_item + 5),   x = (v, s)
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ class Code:
         mean: z, [width + 1].
         covariance: A⁻¹, [width + 1, width + 1].
         vectors: x of what was rated, [ratings, width + 1].
-        residuals: r − b of each rating, [ratings].
+        residuals: w (r − b) of each rating, [ratings].
         pulls: λ Y / √n of each, [ratings, width + 1].
     """
 
@@ -58,6 +58,7 @@ class Ridge:
         implicit: Y, [items, width + 1].
         doubt: a.
         counts: n, the training ratings of each item, [items].
+        weights: w, what a rating of each item counts, [items]; None: 1.
     """
 
     shrinkage: float
@@ -69,6 +70,7 @@ class Ridge:
     implicit: NDArray[np.floating]
     doubt: float
     counts: NDArray[np.int64]
+    weights: NDArray[np.floating] | None = None
 
     @cached_property
     def levels(self) -> NDArray[np.float64]:
@@ -82,14 +84,19 @@ class Ridge:
         return doubts
 
     def code(self, history: History) -> Code:
-        """The posterior of the code: mean A⁻¹ Σ (x (r − b) + λ Y / √n), covariance A⁻¹."""
+        """The posterior of the code: mean A⁻¹ Σ (w x (r − b) + λ Y / √n), covariance A⁻¹."""
         items, values = history
         vectors = self.decoder[items].astype(np.float64)
         residuals = (values.astype(np.float64) - self.mean) / self.deviation
         residuals -= self.bias[items]
         pulls = self.implicit[items].astype(np.float64)
         pulls *= self.shrinkage / max(len(items), 1) ** 0.5
-        precision = vectors.T @ vectors
+        weighed = vectors
+        if self.weights is not None:
+            weights = self.weights[items].astype(np.float64)
+            residuals *= weights
+            weighed = vectors * weights[:, None]
+        precision = weighed.T @ vectors
         width = len(precision)
         precision.flat[:: width + 1] += self.shrinkage
         precision.flat[: -1 : width + 1] += self._doubts[items].sum()  # not of the user's own bias
@@ -226,4 +233,10 @@ def _ridge(arrays: Mapping[str, NDArray[Any]], prefix: str, shrinkage: float) ->
         implicit=arrays[prefix + "implicit"],
         doubt=scalar("doubt"),
         counts=arrays[prefix + "counts"],
+        weights=_unless_ones(arrays.get(prefix + "rating_weights")),
     )
+
+
+def _unless_ones(weights: NDArray[np.floating] | None) -> NDArray[np.floating] | None:
+    """None where there are none, as in folders of before, or all are 1."""
+    return None if weights is None or bool((weights == 1).all()) else weights

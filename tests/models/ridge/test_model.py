@@ -43,6 +43,7 @@ def model(histories: Ratings) -> RidgeAutoencoder:
     model.scale.fill_(0.4)
     model.doubt.fill_(0.3)
     model.counts.copy_(torch.from_numpy(histories.item_counts))
+    model.rating_weights.copy_(0.5 + torch.rand(ITEMS, generator=random, dtype=torch.float64))
     return model
 
 
@@ -50,13 +51,13 @@ def by_hand(model: RidgeAutoencoder, histories: Ratings, user: int) -> tuple[Any
     """Predictions of all items, and A⁻¹, straight from the formulas at the head of models/ridge/model.py."""
     _, items, values = histories.rows(np.array([user]))
     x = np.column_stack([model.vectors.numpy(), np.full(ITEMS, 0.4)])
-    bias, implicit = model.bias.numpy(), model.implicit.numpy()
+    bias, implicit, weights = (each.numpy() for each in (model.bias, model.implicit, model.rating_weights))
     matrix = SHRINKAGE * np.eye(WIDTH + 1)
     right = np.zeros(WIDTH + 1)
     for item, value in zip(items, values, strict=True):
-        matrix += np.outer(x[item], x[item])
+        matrix += weights[item] * np.outer(x[item], x[item])
         matrix += 0.3 / (histories.item_counts[item] + 5) * np.diag([1] * WIDTH + [0])
-        right += x[item] * ((value - 3.2) / 1.1 - bias[item])
+        right += weights[item] * x[item] * ((value - 3.2) / 1.1 - bias[item])
         right += SHRINKAGE * implicit[item] / np.sqrt(len(items))
     inverse = np.linalg.inv(matrix)
     levels = bias + model.drift.numpy()
@@ -134,7 +135,7 @@ def test_leave_one_out_errors_are_those_of_histories_without_the_rating(
 ) -> None:
     model = copy.deepcopy(model)
     model.doubt.zero_()  # the precision of the prior stays that of the whole history
-    errors = model.leave_one_out(histories)
+    errors, leverages = model.leave_one_out(histories)
     drift = 1.1 * model.drift.numpy()
     for at in range(len(histories)):
         user, item = histories.users[[at]].astype(np.int64), histories.items[[at]].astype(np.int64)
@@ -144,3 +145,5 @@ def test_leave_one_out_errors_are_those_of_histories_without_the_rating(
         predicted = without.predict(histories.select(np.arange(len(histories)) != at), user, item)
         expected = histories.values[at] - (predicted[0] - drift[item[0]])
         assert errors[at] == pytest.approx(expected, abs=1e-6)  # ratings are float32
+        spread = without.predictive_std(histories.select(np.arange(len(histories)) != at), user, item)[0]
+        assert np.sqrt(1 + leverages[at]) == pytest.approx(spread, abs=1e-9)

@@ -34,6 +34,8 @@ _FARTHEST = 4  # steps of the factor from the start
 _MOST = 250_000  # ratings that priors are tried with, about, unless items are rare in them
 _SCARCE = 20.0  # ratings an item that a sample of users must leave
 _LARGEST = 400_000  # ratings of a sample, about, however rare items are in it
+_SHARE = 0.2  # of the ratings: how much stronger priors get with more of them differs from data to data
+_ENOUGH = 10_000_000  # ratings, more than which that share would take a larger part of the time
 _THIN = 6.0  # ratings for each user and item
 _FAR = 3e-4  # times the steps' square: what part of the error they must gain, as short trials hardly overfit
 _CLEARLY = 5e-4  # what part of the error a stronger prior of F alone must gain, beyond the noise of trials
@@ -174,6 +176,7 @@ def _sample(train: Ratings, held_out: Aligned, seed: int) -> tuple[Ratings, Alig
 
 def _users_of_trials(train: Ratings, seed: int) -> Bool[np.ndarray, " users"]:
     most = min(max(_MOST, _SCARCE * np.count_nonzero(train.item_counts)), _LARGEST)
+    most = max(most, min(_SHARE * len(train), _ENOUGH))
     if len(train) <= most:
         return np.ones(train.n_users, dtype=bool)
     chosen: Bool[np.ndarray, " users"] = np.random.default_rng(seed).random(train.n_users) < most / len(train)

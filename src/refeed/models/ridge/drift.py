@@ -52,11 +52,11 @@ def carry_forward(
     if times is None or config.drift == 0:
         return None
     if config.drift != "auto":
-        _set(model, _drift(train, times, model.leave_one_out(train), config.drift))
+        _set(model, _drift(train, times, model.leave_one_out(train)[0], config.drift))
         return None
     if held_out is None:
         return None
-    errors = model.leave_one_out(train)
+    errors, _ = model.leave_one_out(train)
     still = model.predict(train, held_out.users, held_out.items)
     drifts = [_drift(train, times, errors, days) for days in _DAYS]
     before = held_out_errors(still, train, held_out)

@@ -1,14 +1,42 @@
 """Errors on validation ratings, by user: what versions of a trained model are compared by."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Int64
 from numpy.typing import NDArray
 
 from refeed.evaluation.metrics import UserErrors, clipped, user_errors
+from refeed.evaluation.significance import Estimate
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
 
-__all__ = ["held_out_errors"]
+__all__ = ["held_out_errors", "some_of", "standard_error"]
+
+_MOST = 20_000  # users, whose ratings tell versions apart to a ten-thousandth; each try costs their codes
+
+
+def some_of(held_out: Aligned, seed: int) -> Aligned:
+    """The validation ratings of some of the users, where there are many.
+
+    Args:
+        held_out: the validation ratings.
+        seed: of the draw.
+    """
+    users = np.unique(held_out.users)
+    if len(users) <= _MOST:
+        return held_out
+    chosen = np.random.default_rng(seed).choice(users, _MOST, replace=False)
+    some = np.isin(held_out.users, chosen)
+    return replace(
+        held_out,
+        users=held_out.users[some],
+        items=held_out.items[some],
+        rows=held_out.rows[some],
+        values=held_out.values[some],
+        times=None if held_out.times is None else held_out.times[some],
+    )
 
 
 def held_out_errors(predicted: NDArray[np.floating], train: Ratings, held_out: Aligned) -> UserErrors:
@@ -22,3 +50,10 @@ def held_out_errors(predicted: NDArray[np.floating], train: Ratings, held_out: A
     users: Int64[np.ndarray, " pairs"]
     _, users = np.unique(held_out.users, return_inverse=True)
     return user_errors(users, clipped(predicted, train.scale), held_out.values, n_users=int(users.max()) + 1)
+
+
+def standard_error(difference: Estimate) -> float:
+    """Of a normal with the estimate's interval; infinite where a single user says nothing of others."""
+    if difference.low is None or difference.high is None:
+        return math.inf
+    return (difference.high - difference.low) / (2 * 1.96)

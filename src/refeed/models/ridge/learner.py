@@ -31,7 +31,9 @@ from refeed.models.interface import Model
 from refeed.models.intervals import quantiles
 from refeed.models.learner import Choices
 from refeed.models.ridge.drift import carry_forward
+from refeed.models.ridge.held_out import some_of
 from refeed.models.ridge.interaction_matrix import InteractionMatrix
+from refeed.models.ridge.item_noise import weigh_items
 from refeed.models.ridge.levels import hold_to_biases, levels_of
 from refeed.models.ridge.model import RARE, Places, RidgeAutoencoder, precision_of
 from refeed.models.ridge.padded import Padded, padded
@@ -162,15 +164,17 @@ class RidgeLearner(nn.Module):
         return []
 
     def complete(self, model: Model, train: Ratings, held_out: Aligned | None) -> str | None:
-        """Temper the codes, carry the drift of items forward, move the level, and calibrate the intervals."""
+        """Temper codes, weigh ratings, carry drift forward, move the level, and calibrate the intervals."""
         if not isinstance(model, RidgeAutoencoder):
             raise TypeError(f"a ridge autoencoder is completed here, not a {type(model).__name__}")
         if model.completed:  # in a training that was stopped after that
             return None
+        some = None if held_out is None else some_of(held_out, self._seed)
         said = [
-            temper(model, train, held_out, seed=self._seed),
-            hold_to_biases(model, train, held_out, seed=self._seed),
-            carry_forward(model, train, held_out, self.config, seed=self._seed),
+            temper(model, train, some, seed=self._seed),
+            weigh_items(model, train, some, seed=self._seed),
+            hold_to_biases(model, train, some, seed=self._seed),
+            carry_forward(model, train, some, self.config, seed=self._seed),
             shift_level(model, train, held_out),
         ]
         calibrate(model, train, held_out, self._seed)

@@ -76,6 +76,7 @@ def hold_to_biases(
 def _become(model: RidgeAutoencoder, biases: Biases) -> None:
     for none in (model.vectors, model.implicit, model.drift):
         none.zero_()
+    model.rating_weights.fill_(1)
     model.bias.copy_(torch.from_numpy(biases.items / float(model.deviation)))
     model.scale.fill_(_scale(model.config.shrinkage, biases.user_damping))
 

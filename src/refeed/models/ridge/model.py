@@ -4,8 +4,9 @@ Encoder and decoder are one set of item vectors. With ratings standardised, r = 
 
     x_i = [v_i, s]                                  an item's vector, and the weight of the user's own bias
     m   = n_u^-½ Σ_j Y_j                            the prior of the code, from which items were rated at all
-    A   = λ I + Σ_j x_j x_jᵀ + a Σ_j 1/(n_j + 5) I₀  rarely rated items say less (I₀: all but the bias)
-    z   = A⁻¹ ( Σ_j x_j (r_j − b_j) + λ m )         the code: ridge regression of the ratings on the vectors
+    A   = λ I + Σ_j w_j x_j x_jᵀ + a Σ_j 1/(n_j + 5) I₀
+                                                    rarely rated items say less (I₀: all but the bias)
+    z   = A⁻¹ ( Σ_j w_j x_j (r_j − b_j) + λ m )     the code: ridge regression of the ratings on the vectors
     r̂_i = b_i + d_i + x_iᵀ z
 
 with sums over the user's n_u rated items j, which n_j users rated in training. The letters in the code:
@@ -18,16 +19,18 @@ with sums over the user's n_u rated items j, which n_j users rated in training. 
 | b_i | `RidgeAutoencoder.bias` | an item's bias, standardised |
 | d_i | `RidgeAutoencoder.drift` | how far it has moved at the end of training |
 | Y_j | `RidgeAutoencoder.implicit` | implicit vectors: what having rated j at all says of a user |
+| w_j | `RidgeAutoencoder.rating_weights` | what a rating of the item counts: 1 while training |
 | s | `RidgeAutoencoder.scale` | weight of the user's own bias, the last entry of x |
 | b0_i | `RidgeLearner.bias` | an item's own bias |
 | λ, a | `shrinkage`, `doubt` | the prior's precision; how much less rare items say |
 | n_j, 1/(n_j + 5) | `counts`, `Places.rareness` | |
 | x_j, r_j − b_j | `Places.vectors`, `Places.residuals` | |
 | m | `Places.implicit`, summed | the prior's mean |
-| A | `precision_of` plus Σ x xᵀ | the posterior's precision; A⁻¹ is `Posterior.covariance` |
+| A | `precision_of` plus Σ w x xᵀ | the posterior's precision; A⁻¹ is `Posterior.covariance` |
 | z | `Posterior.mean` | the code |
 
-How v, b, Y, s and a are learned is `learner.py`; how far an item has moved since, d, is `drift.py`. As z is
+How v, b, Y, s and a are learned is `learner.py`; how far an item has moved since, d, is `drift.py`; how noisy
+its ratings are, 1 / w, is `item_noise.py`. As z is
 linear in the ratings, a prediction is a sum of one part for each of them (`explain`); and as it is a
 posterior mean, it comes with a predictive standard deviation (`predictive_std`).
 """
@@ -73,6 +76,7 @@ class Places:
         implicit: c_j = Y_j / √n_u.
         rareness: 1 / (n_j + 5).
         observed: 1 where there is a rating for the code to see, else 0.
+        roots: √w_j; a regression on √w x of √w y is one on x of y in which each rating counts w.
     """
 
     vectors: Float[Tensor, "users places width"]
@@ -80,6 +84,7 @@ class Places:
     implicit: Float[Tensor, "users places width"]
     rareness: Float[Tensor, "users places"]
     observed: Float[Tensor, "users places"]
+    roots: Float[Tensor, "users places"]
 
     @classmethod
     def of(
@@ -94,6 +99,7 @@ class Places:
         *,
         scale: Float[Tensor, ""],
         rareness: Float[Tensor, "users places"],
+        weights: Float[Tensor, "users places"] | None = None,
     ) -> "Places":
         """Put together what is known of the places.
 
@@ -103,6 +109,7 @@ class Places:
             observed: as above.
             scale: s.
             rareness: as above.
+            weights: w_j; None: 1.
         """
         vectors, bias, implicit = found
         share = observed / observed.sum(dim=1, keepdim=True).clamp(min=1).sqrt()
@@ -112,6 +119,7 @@ class Places:
             implicit=implicit * share[..., None],
             rareness=rareness,
             observed=observed,
+            roots=torch.ones_like(values) if weights is None else weights.sqrt(),
         )
 
 
@@ -129,8 +137,8 @@ def code_of(places: Places, shrinkage: float, doubt: Float[Tensor, ""]) -> Poste
         doubt: a.
     """
     return posterior(
-        places.vectors * places.observed[..., None],
-        places.residuals,
+        places.vectors * (places.observed * places.roots)[..., None],
+        places.residuals * places.roots,
         pull=shrinkage * places.implicit.sum(dim=1),
         precision=precision_of(places, shrinkage, doubt),
     )
@@ -162,6 +170,7 @@ class RidgeAutoencoder(nn.Module):
     scale: Tensor
     doubt: Tensor
     counts: Tensor
+    rating_weights: Tensor
     quantiles: Tensor
     completed: Tensor
 
@@ -182,13 +191,15 @@ class RidgeAutoencoder(nn.Module):
         self.register_buffer("scale", torch.zeros(()))
         self.register_buffer("doubt", torch.zeros(()))
         self.register_buffer("counts", torch.zeros(n_items, dtype=torch.int64))
+        self.register_buffer("rating_weights", torch.ones(n_items))
         self.register_buffer("quantiles", torch.zeros(len(LEVELS), dtype=torch.float64))
         # Whether what can be done only after training is done (`RidgeLearner.complete`).
         self.register_buffer("completed", torch.zeros((), dtype=torch.bool))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """As any module, but weights of before `completed` was there are read, too."""
+        """As any module, but weights of before these two were there are read, too."""
         state_dict.setdefault(f"{prefix}completed", self.completed)
+        state_dict.setdefault(f"{prefix}rating_weights", self.rating_weights)
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     # ------------------------------------------------------------------ codes
@@ -218,6 +229,7 @@ class RidgeAutoencoder(nn.Module):
             torch.from_numpy(block.rated).to(like),
             scale=self.scale,
             rareness=1 / (self.counts[rated].to(like.dtype) + RARE),
+            weights=self.rating_weights[rated],
         )
 
     def _decoder(self, items: _Some = slice(None)) -> Float[Tensor, "some width"]:
@@ -309,25 +321,32 @@ class RidgeAutoencoder(nn.Module):
             yield torch.addmm(level, code, decoder, alpha=deviation).float()
 
     @torch.no_grad()
-    def leave_one_out(self, histories: Ratings) -> Float64[np.ndarray, " ratings"]:
+    def leave_one_out(
+        self, histories: Ratings
+    ) -> tuple[Float64[np.ndarray, " ratings"], Float64[np.ndarray, " ratings"]]:
         """How far each rating lies above what its user's others predict, in units of ratings.
 
         Items are as they were, d left out; the prior keeps its precision, and the other ratings their weights
         n_u^-½ in its mean m.
+
+        Returns:
+            These errors, and xᵀA⁻¹x of the code that predicted it.
         """
-        errors = np.zeros(len(histories))
+        errors, leverages = np.zeros(len(histories)), np.zeros(len(histories))
         for block in padded(histories.indptr):
             places = self._places(block, histories.items, histories.values)
             shrinkage = self.config.shrinkage
-            of_block, _ = leave_one_out(
-                places.vectors,
-                places.residuals,
+            of_block = leave_one_out(
+                places.vectors * places.roots[..., None],
+                places.residuals * places.roots,
                 shrinkage * places.implicit,
                 precision_of(places, shrinkage, self.doubt),
                 places.observed,
             )
-            errors[block.places[block.rated]] = of_block.cpu().numpy()[block.rated]
-        return errors * float(self.deviation)
+            at = block.places[block.rated]
+            errors[at] = (of_block[0] / places.roots).cpu().numpy()[block.rated]
+            leverages[at] = (of_block[1] / places.roots.square()).cpu().numpy()[block.rated]
+        return errors * float(self.deviation), leverages
 
     def item_vectors(self) -> Float32[np.ndarray, "items width"]:
         """v_i of each item."""
@@ -342,8 +361,8 @@ class RidgeAutoencoder(nn.Module):
     ) -> tuple[float, Float64[np.ndarray, " ratings"]]:
         """A prediction as a sum: the item's level, and a part for each rating of the user's, in their order.
 
-        The part of a rating j is deviation · xᵢᵀ A⁻¹ ( x_j (r_j − b_j) + λ Y_j / √n_u ): what its value says,
-        and what it says that the user rated the item at all.
+        The part of a rating j is deviation · xᵢᵀ A⁻¹ ( w_j x_j (r_j − b_j) + λ Y_j / √n_u ): what its value
+        says, and what it says that the user rated the item at all.
         """
         indptr, items, values = histories.rows(np.array([user]))
         of_item = torch.tensor([item])
@@ -352,7 +371,8 @@ class RidgeAutoencoder(nn.Module):
         places = in_double(self._places(block, items, values))
         code = code_of(places, self.config.shrinkage, self.doubt)
         asked = self._decoder(of_item)[0].double() @ code.covariance[0]
-        told = places.vectors[0] * places.residuals[0][:, None] + self.config.shrinkage * places.implicit[0]
+        values_say = places.vectors[0] * (places.residuals * places.roots.square())[0][:, None]
+        told = values_say + self.config.shrinkage * places.implicit[0]
         parts: Float64[np.ndarray, " ratings"] = (told @ asked).cpu().double().numpy()
         return level, parts[: len(items)] * float(self.deviation)
 
