@@ -529,3 +529,22 @@ def test_a_place_that_cannot_be_written_is_named_without_a_traceback(refeed: Ref
     code, _, err = refeed("train", table, "--recipe", "bias", "--out", tmp_path / "file" / "run")
     assert code == 2
     assert f"{tmp_path / 'file'}: File exists" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("simulate", "--users", 10**13, "--items", 100, "--ratings", 10**13, "--out", "r.parquet"),
+        ("train", "r.csv", "--out", "run", "--recipe", "simple", "--set", f"model.encoder=[{10**12}]"),
+    ],
+    ids=["numpy", "pytorch"],
+)
+def test_too_little_memory_is_said_in_one_line(
+    words: tuple[object, ...], refeed: Refeed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r.csv").write_text("user,item,rating\na,x,1\na,y,2\nb,x,3\nb,y,5\n")
+    code, out, err = refeed(*(str(word) for word in words))
+    assert (code, out) == (2, "")
+    assert "not enough memory: " in err.splitlines()[-1]
+    assert "stop other programs" in err.splitlines()[-1]

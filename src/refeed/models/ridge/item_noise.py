@@ -2,8 +2,8 @@
 
 Some items divide people, or are rated by mistake; what somebody thinks of them says less of that person than
 another rating does. In a regression whose values have noise of the variances σ² / w_j each counts w_j
-(weighted least squares; Aitken 1935). The variance of an item's noise is that of its leave-one-out errors e_j,
-whose squares are (σ² / w) (1 + h_j) on average, where the code is known up to h_j = xᵀA⁻¹x; damped towards
+(weighted least squares; Aitken 1935). What an item's noise is its leave-one-out errors e_j tell: their
+squares are (σ² / w) (1 + h_j) on average, where the code is known up to h_j = xᵀA⁻¹x. It is damped towards
 that of all:
 
     1 / w_i = ( Σ_j e_j² / (1 + h_j) / σ² + 20 ) / ( n_i + 20 ),    σ² the mean of e_j² / (1 + h_j),
