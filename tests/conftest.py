@@ -94,7 +94,7 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[Config], P
             last = name.split(".")[-1]
             if last == "counts":
                 tensor.copy_(torch.from_numpy(train.item_counts))
-            elif last == "rating_weights":
+            elif last in ("rating_weights", "rating_noise"):
                 tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
             elif last == "quantiles":
                 tensor.copy_(torch.linspace(-2, 2, len(tensor)))

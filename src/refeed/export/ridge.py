@@ -112,12 +112,13 @@ def _solved(graph: Graph, matrices: str, right: str, width: int, *, inverse: boo
 
 
 def _spread(graph: Graph, inverse: str, vectors: str, model: RidgeAutoencoder) -> str:
-    """√(1 + xᵀ A⁻¹ x) of all items (`models/intervals.py`): float64 [users, items]."""
+    """√(τ² + xᵀ A⁻¹ x) of all items (`models/intervals.py`): float64 [users, items]."""
     own = graph.constant(np.full((len(model.vectors), 1), _scale(model)))
     decoder = graph.add("Concat", graph.cast(vectors, _DOUBLE), own, axis=1)
     terms = graph.add("Mul", graph.add("MatMul", decoder, inverse), decoder)
     leverages = graph.total(terms, 2)
-    return graph.add("Sqrt", graph.add("Add", leverages, graph.constant(np.float64(1))))
+    noise = graph.constant(_array(model.rating_noise).astype(np.float64))
+    return graph.add("Sqrt", graph.add("Add", leverages, noise))
 
 
 def _decoded(graph: Graph, code: str, vectors: str, model: RidgeAutoencoder) -> str:

@@ -97,7 +97,8 @@ class Listing:
                 some = users[at * size : at * size + len(predictions)]
                 std = torch.from_numpy(model.predictive_std_all(histories, some)).to(predictions)
                 sigma = self.cautious * error_deviation(model.quantiles.cpu().numpy())
-                predictions.sub_((std.square() - 1).clamp_(min=0).sqrt_(), alpha=sigma)
+                unknown = std.square() - torch.from_numpy(model.item_noise()).to(std)
+                predictions.sub_(unknown.clamp_(min=0).sqrt_(), alpha=sigma)
             yield block_scores(predictions, self.trained.items.counts, self.shrink)
 
     def _std(

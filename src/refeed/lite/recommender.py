@@ -161,7 +161,8 @@ class Recommender:
         trusted = predictions
         if cautious:
             _, std = person.predict(np.arange(len(predictions)))
-            doubts = error_deviation(self._quantiles()) * np.sqrt(np.square(std) - 1).clip(min=0)
+            unknown = np.sqrt((np.square(std) - person.model.item_noise).clip(min=0))
+            doubts = error_deviation(self._quantiles()) * unknown
             trusted = predictions - (cautious * doubts).astype(predictions.dtype)
         return supported_scores(trusted, self.folder.item_counts, shrink)
 

@@ -59,6 +59,7 @@ class Ridge:
         doubt: a.
         counts: n, the training ratings of each item, [items].
         weights: w, what a rating of each item counts, [items]; None: 1.
+        noise: τ², the variance of the noise of each item's ratings, [items]; None: 1.
     """
 
     shrinkage: float
@@ -71,12 +72,18 @@ class Ridge:
     doubt: float
     counts: NDArray[np.int64]
     weights: NDArray[np.floating] | None = None
+    noise: NDArray[np.floating] | None = None
 
     @cached_property
     def levels(self) -> NDArray[np.float64]:
         """What is predicted of somebody who is unknown: b + d, as ratings, [items]."""
         levels = self.bias.astype(np.float64) + self.drift.astype(np.float64)
         return levels * self.deviation + self.mean
+
+    @cached_property
+    def item_noise(self) -> NDArray[np.float64]:
+        """τ² of each item, [items]."""
+        return np.ones(len(self.bias)) if self.noise is None else self.noise.astype(np.float64)
 
     @cached_property
     def _doubts(self) -> NDArray[np.float64]:
@@ -115,13 +122,14 @@ class Ridge:
     def predict(
         self, code: Code, items: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The predicted ratings of some items by one person, and √(1 + xᵀ A⁻¹ x) of each, [some] each.
+        """The predicted ratings of some items by one person, and √(τ² + xᵀ A⁻¹ x) of each, [some] each.
 
-        The latter is 1 for somebody of whom everything is known.
+        The latter is τ for somebody of whom everything is known.
         """
         vectors = self.decoder[items].astype(np.float64)
         leverages = np.einsum("ij,ij->i", vectors @ code.covariance, vectors)
-        return vectors @ code.mean * self.deviation + self.levels[items], np.sqrt(1 + leverages)
+        std = np.sqrt(self.item_noise[items] + leverages)
+        return vectors @ code.mean * self.deviation + self.levels[items], std
 
     def parts(self, code: Code, items: NDArray[np.int64]) -> NDArray[np.float64]:
         """What each rating adds to the predictions of some items, [some, ratings], in their order."""
@@ -141,6 +149,11 @@ class RidgeMean:
 
     members: tuple[Ridge, ...]
     quantiles: NDArray[np.float64]
+
+    @cached_property
+    def item_noise(self) -> NDArray[np.float64]:
+        """τ² of each item, [items]: what no rating of a person's lowers of a squared predictive deviation."""
+        return _mean([member.item_noise for member in self.members])
 
     def fold(self, history: History) -> "Person":
         """Fold a person in, by what they rated: a code of each member."""
@@ -234,9 +247,10 @@ def _ridge(arrays: Mapping[str, NDArray[Any]], prefix: str, shrinkage: float) ->
         doubt=scalar("doubt"),
         counts=arrays[prefix + "counts"],
         weights=_unless_ones(arrays.get(prefix + "rating_weights")),
+        noise=_unless_ones(arrays.get(prefix + "rating_noise")),
     )
 
 
-def _unless_ones(weights: NDArray[np.floating] | None) -> NDArray[np.floating] | None:
+def _unless_ones(numbers: NDArray[np.floating] | None) -> NDArray[np.floating] | None:
     """None where there are none, as in folders of before, or all are 1."""
-    return None if weights is None or bool((weights == 1).all()) else weights
+    return None if numbers is None or bool((numbers == 1).all()) else numbers

@@ -101,6 +101,13 @@ class RidgeEnsemble(Ensemble):
             total += other.predictive_std_all(histories, users)
         return total / np.float32(len(self.members))
 
+    def item_noise(self) -> Float32[np.ndarray, " items"]:
+        """The mean of the members' τ²."""
+        noise: Float32[np.ndarray, " items"] = np.mean(
+            [member.item_noise() for member in self.ridges()], axis=0
+        )
+        return noise
+
     def explain(
         self, histories: Ratings, user: int, item: int
     ) -> tuple[float, Float64[np.ndarray, " ratings"]]:

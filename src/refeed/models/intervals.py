@@ -1,9 +1,9 @@
 """Prediction intervals: how far ratings lie from their predictions, in units of what isn't known of the user.
 
-A rating's variance around its prediction is σ² (1 + xᵀA⁻¹x), the predictive variance of ridge regression. So
-errors are divided by the predictive standard deviation √(1 + xᵀA⁻¹x), and the quantiles of the quotients, on
-ratings that the model has not seen, say how wide an interval must be (as in conformal prediction; Lei et al.
-2018). They need not be symmetric.
+A rating's variance around its prediction is σ² (τ² + xᵀA⁻¹x), the predictive variance of ridge regression
+where the item's ratings have noise of variance σ² τ². So errors are divided by the predictive standard
+deviation √(τ² + xᵀA⁻¹x), and the quantiles of the quotients, on ratings that the model has not seen, say how
+wide an interval must be (as in conformal prediction; Lei et al. 2018). They need not be symmetric.
 """
 
 from typing import Protocol, runtime_checkable
@@ -32,13 +32,17 @@ class Uncertain(Model, Protocol):
     def predictive_std(
         self, histories: Ratings, users: Int64[np.ndarray, " pairs"], items: Int64[np.ndarray, " pairs"]
     ) -> Float64[np.ndarray, " pairs"]:
-        """√(1 + xᵀA⁻¹x) of each pair: 1 for somebody of whom everything is known."""
+        """√(τ² + xᵀA⁻¹x) of each pair: τ, about 1, for somebody of whom everything is known."""
         ...
 
     def predictive_std_all(
         self, histories: Ratings, users: Int64[np.ndarray, " users"]
     ) -> Float32[np.ndarray, "users items"]:
         """The same of all items for each of the users."""
+        ...
+
+    def item_noise(self) -> Float32[np.ndarray, " items"]:
+        """τ² of each item: predictive_std² less that is what isn't known of the user."""
         ...
 
 

@@ -1,11 +1,11 @@
-"""Ratings weighed by how noisy their items are, on planted noise."""
+"""How noisy the ratings of each item are, on planted noise."""
 
 import numpy as np
 import pytest
 import torch
 
 from refeed.config import RidgeConfig
-from refeed.models.ridge.item_noise import rating_weights, weigh_items
+from refeed.models.ridge.item_noise import noise_of_items, set_noise
 from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.ratings.ids import Ids
 from refeed.ratings.pairs import Aligned, align_to
@@ -33,37 +33,45 @@ def planted(noise_of_noisy: float) -> tuple[RidgeAutoencoder, Ratings, Aligned]:
     return model, train, align_to(every.select(held_out), train)
 
 
-def test_weights_are_the_inverse_of_the_planted_variances() -> None:
+def test_the_planted_variances_are_found() -> None:
     model, train, _ = planted(noise_of_noisy=1.5)
-    weights = rating_weights(model, train)
-    assert weights[NOISY].max() < weights[~NOISY].min()
+    noise = noise_of_items(model, train)
+    assert noise[NOISY].min() > noise[~NOISY].max()
     # 9 by the variances of the noise; what is not known of a code adds to both, and damping draws both to 1.
-    assert 2.5 < weights[~NOISY].mean() / weights[NOISY].mean() < 9
+    assert 2.5 < noise[NOISY].mean() / noise[~NOISY].mean() < 9
 
 
-def test_an_item_with_few_ratings_weighs_as_others_do() -> None:
+def test_an_item_with_few_ratings_is_taken_for_as_noisy_as_all() -> None:
     model, train, _ = planted(noise_of_noisy=1.5)
     rows = np.flatnonzero(train.items == 0)
     rare = train.select(~np.isin(np.arange(len(train)), rows[1:]))
-    weights = rating_weights(model, rare)
-    assert 0.7 < weights[0] < 1.1
+    noise = noise_of_items(model, rare)
+    assert 0.9 < noise[0] < 1.4
     nobody = rare.select(rare.items != 0)
-    assert rating_weights(model, nobody)[0] == 1
+    assert noise_of_items(model, nobody)[0] == 1
 
 
 def test_planted_noise_is_weighed_and_lowers_the_error() -> None:
     model, train, held_out = planted(noise_of_noisy=1.5)
     before = np.square(model.predict(train, held_out.users, held_out.items) - held_out.values).mean()
-    said = weigh_items(model, train, held_out)
+    said = set_noise(model, train, held_out)
     after = np.square(model.predict(train, held_out.users, held_out.items) - held_out.values).mean()
     assert said is not None
     assert said.endswith("kept")
     assert after < before
+    torch.testing.assert_close(model.rating_weights, 1 / model.rating_noise)
+
+
+def test_intervals_are_wider_where_ratings_are_noisy() -> None:
+    model, train, held_out = planted(noise_of_noisy=1.5)
+    set_noise(model, train, held_out)
+    std = model.predictive_std(train, held_out.users, held_out.items)
+    assert std[NOISY[held_out.items]].mean() > 1.3 * std[~NOISY[held_out.items]].mean()
 
 
 def test_what_helps_nothing_is_left_out() -> None:
     model, train, held_out = planted(noise_of_noisy=0.5)
-    said = weigh_items(model, train, held_out)
+    said = set_noise(model, train, held_out)
     assert said is not None
     assert said.endswith("left out")
     assert (model.rating_weights == 1).all()
@@ -73,12 +81,13 @@ def test_what_helps_nothing_is_left_out() -> None:
 def test_the_errors_of_some_users_do_where_there_are_many(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("refeed.models.ridge.item_noise._MOST", most)
     model, train, _ = planted(noise_of_noisy=1.5)
-    weights = rating_weights(model, train)
-    assert weights[NOISY].mean() < 0.8
-    assert weights[~NOISY].mean() > 1.2
+    noise = noise_of_items(model, train)
+    assert noise[NOISY].mean() > 1.2
+    assert noise[~NOISY].mean() < 0.8
 
 
-def test_without_validation_ratings_nothing_is_weighed() -> None:
+def test_without_validation_ratings_nothing_is_set() -> None:
     model, train, _ = planted(noise_of_noisy=1.5)
-    assert weigh_items(model, train, None) is None
+    assert set_noise(model, train, None) is None
     assert (model.rating_weights == 1).all()
+    assert (model.rating_noise == 1).all()

@@ -43,7 +43,8 @@ def model(histories: Ratings) -> RidgeAutoencoder:
     model.scale.fill_(0.4)
     model.doubt.fill_(0.3)
     model.counts.copy_(torch.from_numpy(histories.item_counts))
-    model.rating_weights.copy_(0.5 + torch.rand(ITEMS, generator=random, dtype=torch.float64))
+    for positive in (model.rating_weights, model.rating_noise):
+        positive.copy_(0.5 + torch.rand(ITEMS, generator=random, dtype=torch.float64))
     return model
 
 
@@ -86,7 +87,8 @@ def test_spreads_are_those_of_the_posterior(model: RidgeAutoencoder, histories: 
     predictive_std = model.predictive_std(histories, users, items)
     for user, item, spread in zip(users, items, predictive_std, strict=True):
         _, inverse, x = by_hand(model, histories, int(user))
-        assert spread == pytest.approx(np.sqrt(1 + x[item] @ inverse @ x[item]), abs=1e-10)
+        noise = float(model.rating_noise[item])
+        assert spread == pytest.approx(np.sqrt(noise + x[item] @ inverse @ x[item]), abs=1e-10)
 
 
 def test_more_ratings_make_a_prediction_surer(model: RidgeAutoencoder, histories: Ratings) -> None:
@@ -146,4 +148,5 @@ def test_leave_one_out_errors_are_those_of_histories_without_the_rating(
         expected = histories.values[at] - (predicted[0] - drift[item[0]])
         assert errors[at] == pytest.approx(expected, abs=1e-6)  # ratings are float32
         spread = without.predictive_std(histories.select(np.arange(len(histories)) != at), user, item)[0]
-        assert np.sqrt(1 + leverages[at]) == pytest.approx(spread, abs=1e-9)
+        noise = float(model.rating_noise[item[0]])
+        assert np.sqrt(noise + leverages[at]) == pytest.approx(spread, abs=1e-9)

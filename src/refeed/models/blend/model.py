@@ -106,3 +106,7 @@ class Blend(nn.Module):
     ) -> Float32[np.ndarray, "users items"]:
         """Those of the ridge autoencoders, of all items (see `Uncertain`)."""
         return self.ridge.predictive_std_all(histories, users)
+
+    def item_noise(self) -> Float32[np.ndarray, " items"]:
+        """That of the ridge autoencoders (see `Uncertain`)."""
+        return self.ridge.item_noise()

@@ -1,14 +1,12 @@
-"""How noisy the ratings of each item are, so that codes listen less to those that say little.
+"""How noisy the ratings of each item are: intervals are wider there, and codes may listen less to them.
 
-Some items divide people, or are rated by mistake; what somebody thinks of them says less of that person than
-another rating does. In a regression whose values have noise of the variances σ² / w_j each counts w_j
-(weighted least squares; Aitken 1935). What an item's noise is its leave-one-out errors e_j tell: their
-squares are (σ² / w) (1 + h_j) on average, where the code is known up to h_j = xᵀA⁻¹x. It is damped towards
-that of all:
+Some items divide people, or are rated by mistake. If the noise of an item's ratings has the variance σ² τ²,
+then so much is unsure of the next one, too, whatever is known of its user; and what somebody thinks of that
+item says less of the person than another rating does: in a regression it counts w = 1 / τ² (weighted least
+squares; Aitken 1935). The leave-one-out errors e_j of an item's ratings j tell: their squares are
+σ² (τ² + h_j) on average, where the code is known up to h_j = xᵀA⁻¹x. Damped towards the mean of all,
 
-    1 / w_i = ( Σ_j e_j² / (1 + h_j) / σ² + 20 ) / ( n_i + 20 ),    σ² the mean of e_j² / (1 + h_j),
-
-with sums over the item's ratings j. Validation says whether it helps.
+    τ_i² = ( Σ_j e_j² / (1 + h_j) / σ² + 20 ) / ( n_i + 20 ),    σ² the mean of e_j² / (1 + h_j).
 """
 
 import copy
@@ -23,21 +21,23 @@ from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
 
-__all__ = ["rating_weights", "weigh_items"]
+__all__ = ["noise_of_items", "set_noise"]
 
 _DAMPING = 20.0  # ratings
 _MOST = 5_000_000  # ratings whose errors are asked for, about
 
 
-def weigh_items(
+def set_noise(
     model: RidgeAutoencoder, train: Ratings, held_out: Aligned | None, *, seed: int = 0
 ) -> str | None:
-    """Set w of a trained model, if the validation RMSE falls by a standard error over draws of users.
+    """Set τ² of a trained model; and w to 1 / τ² if the validation RMSE falls by a standard error.
+
+    That is of the difference, over draws of users.
 
     Args:
-        model: trained; its w is 1.
+        model: trained; its τ² and w are 1.
         train: the training ratings.
-        held_out: the validation ratings.
+        held_out: the validation ratings; without them nothing is set, as intervals are calibrated already.
         seed: of the draws of users that say what is chance, and of those whose errors are asked for.
 
     Returns:
@@ -45,8 +45,10 @@ def weigh_items(
     """
     if held_out is None:
         return None
+    noise = torch.from_numpy(noise_of_items(model, train, seed=seed))
+    model.rating_noise.copy_(noise)
     weighed = copy.deepcopy(model)
-    weighed.rating_weights.copy_(torch.from_numpy(rating_weights(model, train, seed=seed)))
+    weighed.rating_weights.copy_(1 / noise)
     errors = [
         held_out_errors(each.predict(train, held_out.users, held_out.items), train, held_out)
         for each in (weighed, model)
@@ -60,10 +62,10 @@ def weigh_items(
     )
 
 
-def rating_weights(
+def noise_of_items(
     model: RidgeAutoencoder, train: Ratings, *, seed: int = 0
 ) -> Float64[np.ndarray, " items"]:
-    """What a rating of each item counts, w; 1 of those without ratings.
+    """τ² of each item; 1 of those without ratings.
 
     Args:
         model: trained.
@@ -75,9 +77,9 @@ def rating_weights(
         train = train.select(np.repeat(chosen, train.user_counts))
     errors, leverages = model.leave_one_out(train)
     squares = np.square(errors) / (1 + leverages)
-    noise = squares.mean() if len(squares) else 0.0
-    if not noise > 0:
+    mean = squares.mean() if len(squares) else 0.0
+    if not mean > 0:
         return np.ones(train.n_items)
-    sums = np.bincount(train.items, weights=squares / noise, minlength=train.n_items)
-    weights: Float64[np.ndarray, " items"] = (train.item_counts + _DAMPING) / (sums + _DAMPING)
-    return weights
+    sums = np.bincount(train.items, weights=squares / mean, minlength=train.n_items)
+    noise: Float64[np.ndarray, " items"] = (sums + _DAMPING) / (train.item_counts + _DAMPING)
+    return noise

@@ -33,7 +33,7 @@ from refeed.models.learner import Choices
 from refeed.models.ridge.drift import carry_forward
 from refeed.models.ridge.held_out import some_of
 from refeed.models.ridge.interaction_matrix import InteractionMatrix
-from refeed.models.ridge.item_noise import weigh_items
+from refeed.models.ridge.item_noise import set_noise
 from refeed.models.ridge.levels import hold_to_biases, levels_of
 from refeed.models.ridge.model import RARE, Places, RidgeAutoencoder, precision_of
 from refeed.models.ridge.padded import Padded, padded
@@ -172,7 +172,7 @@ class RidgeLearner(nn.Module):
         some = None if held_out is None else some_of(held_out, self._seed)
         said = [
             temper(model, train, some, seed=self._seed),
-            weigh_items(model, train, some, seed=self._seed),
+            set_noise(model, train, some, seed=self._seed),
             hold_to_biases(model, train, some, seed=self._seed),
             carry_forward(model, train, some, self.config, seed=self._seed),
             shift_level(model, train, held_out),

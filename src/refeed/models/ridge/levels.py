@@ -76,7 +76,8 @@ def hold_to_biases(
 def _become(model: RidgeAutoencoder, biases: Biases) -> None:
     for none in (model.vectors, model.implicit, model.drift):
         none.zero_()
-    model.rating_weights.fill_(1)
+    for one in (model.rating_weights, model.rating_noise):
+        one.fill_(1)
     model.bias.copy_(torch.from_numpy(biases.items / float(model.deviation)))
     model.scale.fill_(_scale(model.config.shrinkage, biases.user_damping))
 

@@ -20,6 +20,7 @@ with sums over the user's n_u rated items j, which n_j users rated in training. 
 | d_i | `RidgeAutoencoder.drift` | how far it has moved at the end of training |
 | Y_j | `RidgeAutoencoder.implicit` | implicit vectors: what having rated j at all says of a user |
 | w_j | `RidgeAutoencoder.rating_weights` | what a rating of the item counts: 1 while training |
+| τ_i² | `RidgeAutoencoder.rating_noise` | the variance of its ratings' noise, as part of that of all |
 | s | `RidgeAutoencoder.scale` | weight of the user's own bias, the last entry of x |
 | b0_i | `RidgeLearner.bias` | an item's own bias |
 | λ, a | `shrinkage`, `doubt` | the prior's precision; how much less rare items say |
@@ -30,7 +31,7 @@ with sums over the user's n_u rated items j, which n_j users rated in training. 
 | z | `Posterior.mean` | the code |
 
 How v, b, Y, s and a are learned is `learner.py`; how far an item has moved since, d, is `drift.py`; how noisy
-its ratings are, 1 / w, is `item_noise.py`. As z is
+its ratings are, τ and w, is `item_noise.py`. As z is
 linear in the ratings, a prediction is a sum of one part for each of them (`explain`); and as it is a
 posterior mean, it comes with a predictive standard deviation (`predictive_std`).
 """
@@ -171,6 +172,7 @@ class RidgeAutoencoder(nn.Module):
     doubt: Tensor
     counts: Tensor
     rating_weights: Tensor
+    rating_noise: Tensor
     quantiles: Tensor
     completed: Tensor
 
@@ -192,14 +194,15 @@ class RidgeAutoencoder(nn.Module):
         self.register_buffer("doubt", torch.zeros(()))
         self.register_buffer("counts", torch.zeros(n_items, dtype=torch.int64))
         self.register_buffer("rating_weights", torch.ones(n_items))
+        self.register_buffer("rating_noise", torch.ones(n_items))
         self.register_buffer("quantiles", torch.zeros(len(LEVELS), dtype=torch.float64))
         # Whether what can be done only after training is done (`RidgeLearner.complete`).
         self.register_buffer("completed", torch.zeros((), dtype=torch.bool))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """As any module, but weights of before these two were there are read, too."""
-        state_dict.setdefault(f"{prefix}completed", self.completed)
-        state_dict.setdefault(f"{prefix}rating_weights", self.rating_weights)
+        """As any module, but weights of before these were there are read, too."""
+        for name in ("completed", "rating_weights", "rating_noise"):
+            state_dict.setdefault(f"{prefix}{name}", getattr(self, name))
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     # ------------------------------------------------------------------ codes
@@ -260,7 +263,7 @@ class RidgeAutoencoder(nn.Module):
     def predictive_std(
         self, histories: Ratings, users: Int64[np.ndarray, " pairs"], items: Int64[np.ndarray, " pairs"]
     ) -> Float64[np.ndarray, " pairs"]:
-        """√(1 + xᵀ A⁻¹ x) of each pair (see `Uncertain`): what isn't known of the user, as to that item."""
+        """√(τ² + xᵀ A⁻¹ x) of each pair (see `Uncertain`): noise, and what isn't known of the user."""
         spreads = np.empty(len(users))
         for pairs, code, owners in self._by_code(histories, users):
             # A user's pairs side by side, so that A⁻¹ is there once for all of them.
@@ -270,21 +273,27 @@ class RidgeAutoencoder(nn.Module):
                 own = torch.from_numpy(owners[block.places[:, 0]])
                 of_block = ((vectors @ code.covariance[own]) * vectors).sum(dim=-1).cpu().double().numpy()
                 spreads[pairs[block.places[block.rated]]] = of_block[block.rated]
-        predictive_std: Float64[np.ndarray, " pairs"] = np.sqrt(1 + spreads)
+        noise = self.rating_noise[torch.from_numpy(items)].cpu().double().numpy()
+        predictive_std: Float64[np.ndarray, " pairs"] = np.sqrt(noise + spreads)
         return predictive_std
 
     @torch.no_grad()
     def predictive_std_all(
         self, histories: Ratings, users: Int64[np.ndarray, " users"]
     ) -> Float32[np.ndarray, "users items"]:
-        """√(1 + xᵀ A⁻¹ x) of all items for each of the users (see `Uncertain`)."""
+        """√(τ² + xᵀ A⁻¹ x) of all items for each of the users (see `Uncertain`)."""
         std = np.empty((len(users), self.n_items), dtype=np.float32)
         decoder = self._decoder()
         for first in range(0, len(users), _CODES_AT_ONCE):
             covariance = self.codes(histories, users[first : first + _CODES_AT_ONCE]).covariance
-            some = leverages(covariance.to(decoder), decoder).add_(1).sqrt_()
+            some = leverages(covariance.to(decoder), decoder).add_(self.rating_noise).sqrt_()
             std[first : first + len(some)] = some.cpu().numpy()
         return std
+
+    def item_noise(self) -> Float32[np.ndarray, " items"]:
+        """τ² of each item (see `Uncertain`)."""
+        noise: Float32[np.ndarray, " items"] = self.rating_noise.detach().cpu().float().numpy()
+        return noise
 
     def _by_code(
         self, histories: Ratings, users: Int64[np.ndarray, " pairs"]
