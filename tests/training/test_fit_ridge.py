@@ -181,8 +181,8 @@ def test_priors_are_those_of_the_number_of_ratings_where_nobody_is_in_the_sample
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train, valid = simulated()
-    monkeypatch.setattr(auto_module, "_MOST", 0)
-    monkeypatch.setattr(auto_module, "_SCARCE", 0)
+    for nobody in ("_MOST", "_SCARCE", "_SHARE"):
+        monkeypatch.setattr(auto_module, nobody, 0)
     for name, held_out in (("with", valid), ("without", None)):
         fit(train, held_out, Config(model=RidgeConfig(width=3), train=ridge_of().train), tmp_path / name)
     one, other = (TrainedModel.load(tmp_path / name).config.model for name in ("with", "without"))

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import refeed.models.ridge.auto as auto_module
 from refeed.config import Config, RidgeConfig, TrainConfig
 from refeed.models.ridge.auto import resolve_auto
 from refeed.progress import silent
@@ -21,6 +22,14 @@ class Off:
 
     def predict(self, *_: Any) -> np.ndarray:
         return self.held_out.values - self.error
+
+
+class Constant:
+    """Predicts 14 of every pair."""
+
+    def predict(self, train: Ratings, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        del train, items
+        return np.full(len(users), 14.0)
 
 
 def ratings(users: int = 60, items: int = 30) -> tuple[Ratings, Aligned]:
@@ -112,3 +121,23 @@ def test_few_ratings_of_each_user_and_item_make_a_narrow_code() -> None:
     settled = resolve_auto(config, thin, None, silent, lambda *_: Off(held_out, 0.0))[0].model  # type: ignore[arg-type]
     assert isinstance(settled, RidgeConfig)
     assert settled.width == 16
+
+
+@pytest.mark.parametrize(("enough", "share"), [(10**9, 0.2), (1_500, 0.05)])
+def test_priors_of_many_ratings_are_tried_on_a_fifth_of_them_and_on_no_more_than_enough(
+    enough: int, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("_MOST", 100), ("_SCARCE", 0), ("_ENOUGH", enough)):
+        monkeypatch.setattr(auto_module, name, value)
+    train, held_out = ratings(users=2_500)
+    tried: list[int] = []
+
+    def trained(_: Config, some: Ratings) -> Any:
+        tried.append(len(some))
+        return Constant()
+
+    resolve_auto(
+        Config(model=RidgeConfig(width=2), train=TrainConfig(steps=9)), train, held_out, silent, trained
+    )
+    assert len(set(tried)) == 1
+    assert tried[0] / len(train) == pytest.approx(share, rel=0.15)
