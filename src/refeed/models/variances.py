@@ -15,8 +15,9 @@ models").
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int32, Int64
+from jaxtyping import Float64, Int64
 
+from refeed.ratings.blocks import blocks
 from refeed.ratings.store import Ratings
 
 __all__ = ["Variances", "variances_of"]
@@ -53,10 +54,16 @@ def variances_of(train: Ratings) -> Variances:
     Args:
         train: the ratings; memory-mapped arrays are fine.
     """
-    ratings, values = len(train), train.values
-    squares = float(np.square(values - train.mean, dtype=np.float64).sum())
-    by_user = _within(squares, train.users, train, train.user_counts)
-    by_item = _within(squares, train.items, train, train.item_counts)
+    ratings, squares = len(train), 0.0
+    of_users, of_items = np.zeros(train.n_users), np.zeros(train.n_items)
+    for block in blocks(ratings):  # bounds what they take in float64
+        above = train.values[block].astype(np.float64) - train.mean
+        squares += float(np.square(above).sum())
+        users = np.searchsorted(train.indptr, np.arange(block.start, block.stop), side="right") - 1
+        of_users += np.bincount(users, weights=above, minlength=train.n_users)
+        of_items += np.bincount(train.items[block], weights=above, minlength=train.n_items)
+    by_user = _within(squares, of_users, train.user_counts)
+    by_item = _within(squares, of_items, train.item_counts)
     in_users = ratings - np.count_nonzero(train.user_counts)
     in_items = ratings - np.count_nonzero(train.item_counts)
     equations = [
@@ -76,13 +83,9 @@ def variances_of(train: Ratings) -> Variances:
 
 
 def _within(
-    squares: float,
-    groups: Int32[np.ndarray, " ratings"] | Int64[np.ndarray, " ratings"],
-    train: Ratings,
-    counts: Int64[np.ndarray, " groups"],
+    squares: float, sums: Float64[np.ndarray, " groups"], counts: Int64[np.ndarray, " groups"]
 ) -> float:
-    """Σ (r − mean of its group)²."""
-    sums = np.bincount(groups, weights=train.values, minlength=len(counts)) - train.mean * counts
+    """Σ (r − mean of its group)², from Σ (r − r̄)² of all and Σ (r − r̄) of each group."""
     return squares - float((np.square(sums) / np.maximum(counts, 1)).sum())
 
 

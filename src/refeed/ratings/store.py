@@ -232,9 +232,9 @@ class Ratings:
         """The mean rating."""
         return float(self.values.mean(dtype=np.float64))
 
-    @cached_property
+    @property
     def users(self) -> Int64[np.ndarray, " ratings"]:
-        """The user position of every rating."""
+        """The user position of every rating; made anew each time, as it takes as much as items and values."""
         return np.repeat(np.arange(self.n_users), np.diff(self.indptr))
 
     @cached_property
@@ -253,7 +253,9 @@ class Ratings:
     @cached_property
     def item_means(self) -> Float64[np.ndarray, " items"]:
         """The mean rating of each item; NaN where it has none."""
-        sums = np.bincount(self.items, weights=self.values, minlength=self.n_items)
+        sums = np.zeros(self.n_items)
+        for block in blocks(len(self)):
+            sums += np.bincount(self.items[block], weights=self.values[block], minlength=self.n_items)
         means: NDArray[np.float64] = np.full(self.n_items, np.nan)
         np.divide(sums, self.item_counts, out=means, where=self.item_counts > 0)
         return means

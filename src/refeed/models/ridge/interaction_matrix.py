@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from refeed import kernels
 from refeed.ratings.store import Ratings
 
 __all__ = ["InteractionMatrix"]
@@ -20,13 +21,17 @@ class InteractionMatrix:
     """
 
     def __init__(self, train: Ratings, device: torch.device) -> None:
-        def moved(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(np.array(array, dtype=np.int32)).to(device)
-
-        self._of_users = moved(train.items), moved(train.indptr[:-1])
-        order = np.argsort(train.items, kind="stable")
-        starts = np.concatenate([[0], np.cumsum(train.item_counts)[:-1]])
-        self._of_items = moved(train.users[order]), moved(starts)
+        bounds, items = (
+            torch.from_numpy(np.array(each, dtype=np.int32)) for each in (train.indptr, train.items)
+        )
+        if kernels.serves(items.new_empty(0, dtype=torch.float32)):
+            starts, users, _ = kernels.by_item(bounds, items, train.n_items)
+        else:
+            order = np.argsort(train.items, kind="stable")
+            users = torch.from_numpy(train.users[order].astype(np.int32))
+            starts = torch.from_numpy(np.concatenate([[0], np.cumsum(train.item_counts)]).astype(np.int32))
+        self._of_users = items.to(device), bounds[:-1].to(device)
+        self._of_items = users.to(device), starts[:-1].to(device)
 
     def over_users(self, table: Float[Tensor, "users width"]) -> Float[Tensor, "items width"]:
         """For each item, the sum of the rows of the users who rated it."""
