@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from refeed.evaluation.significance import paired
-from refeed.models.ridge.held_out import held_out_errors, standard_error
+from refeed.evaluation.metrics import clipped, rmse
 from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
@@ -30,15 +29,16 @@ _MOST = 5_000_000  # ratings whose errors are asked for, about
 def set_noise(
     model: RidgeAutoencoder, train: Ratings, held_out: Aligned | None, *, seed: int = 0
 ) -> str | None:
-    """Set τ² of a trained model; and w to 1 / τ² if the validation RMSE falls by a standard error.
+    """Set τ² of a trained model; and w to 1 / τ² if that lowers the validation RMSE.
 
-    That is of the difference, over draws of users.
+    By however little: where noise differs, weights are what theory asks for, and few validation ratings would
+    hardly tell their gain from chance.
 
     Args:
         model: trained; its τ² and w are 1.
         train: the training ratings.
         held_out: the validation ratings; without them nothing is set, as intervals are calibrated already.
-        seed: of the draws of users that say what is chance, and of those whose errors are asked for.
+        seed: of the draw of users whose errors are asked for, where there are many.
 
     Returns:
         What came out, for people; None without validation ratings.
@@ -49,16 +49,14 @@ def set_noise(
     model.rating_noise.copy_(noise)
     weighed = copy.deepcopy(model)
     weighed.rating_weights.copy_(1 / noise)
-    errors = [
-        held_out_errors(each.predict(train, held_out.users, held_out.items), train, held_out)
+    after, before = (
+        rmse(clipped(each.predict(train, held_out.users, held_out.items), train.scale), held_out.values)
         for each in (weighed, model)
-    ]
-    ((gained, _),) = paired(errors[:1], errors[1:], seed=seed)
-    enough = gained.value <= -standard_error(gained)
-    if enough:
+    )
+    if after < before:
         model.rating_weights.copy_(weighed.rating_weights)
-    return f"ratings weighed by their items' noise: validation RMSE {gained.value:+.4f}, " + (
-        "kept" if enough else "less than a standard error: left out"
+    return f"ratings weighed by their items' noise: validation RMSE {after - before:+.4f}, " + (
+        "kept" if after < before else "left out"
     )
 
 
