@@ -137,7 +137,9 @@ def test_leave_one_out_errors_are_those_of_histories_without_the_rating(
 ) -> None:
     model = copy.deepcopy(model)
     model.doubt.zero_()  # the precision of the prior stays that of the whole history
-    errors, leverages = model.leave_one_out(histories)
+    errors, leverages = np.full(len(histories), np.nan), np.full(len(histories), np.nan)
+    for some in model.leave_one_out(histories):
+        errors[some.at], leverages[some.at] = some.errors, some.leverages
     drift = 1.1 * model.drift.numpy()
     for at in range(len(histories)):
         user, item = histories.users[[at]].astype(np.int64), histories.items[[at]].astype(np.int64)

@@ -10,6 +10,8 @@ little:
 with sums over the item's ratings j, the last of all training ratings being of age 0.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64
@@ -26,7 +28,6 @@ __all__ = ["carry_forward"]
 _DAYS = (30.0, 90.0, 365.0)  # tried
 _DAMPING = 20.0  # ratings
 _SECONDS = 86_400.0  # a day
-_AT_ONCE = 1 << 22  # ratings: bounds what the weights take
 
 
 def carry_forward(
@@ -52,13 +53,12 @@ def carry_forward(
     if times is None or config.drift == 0:
         return None
     if config.drift != "auto":
-        _set(model, _drift(train, times, model.leave_one_out(train)[0], config.drift))
+        _set(model, _drifts(model, train, times, (config.drift,))[0])
         return None
     if held_out is None:
         return None
-    errors, _ = model.leave_one_out(train)
     still = model.predict(train, held_out.users, held_out.items)
-    drifts = [_drift(train, times, errors, days) for days in _DAYS]
+    drifts = _drifts(model, train, times, _DAYS)
     before = held_out_errors(still, train, held_out)
     moved = [held_out_errors(still + drift[held_out.items], train, held_out) for drift in drifts]
     differences = [rmse for rmse, _ in paired(moved, [before] * len(drifts), seed=seed)]
@@ -73,22 +73,19 @@ def carry_forward(
     )
 
 
-def _drift(
-    train: Ratings,
-    times: Int64[np.ndarray, " ratings"],
-    errors: Float64[np.ndarray, " ratings"],
-    days: float,
-) -> Float64[np.ndarray, " items"]:
-    """How far each item has moved, in units of ratings."""
+def _drifts(
+    model: RidgeAutoencoder, train: Ratings, times: Int64[np.ndarray, " ratings"], over: Sequence[float]
+) -> list[Float64[np.ndarray, " items"]]:
+    """How far each item has moved, in units of ratings, with weights over so many days."""
     latest = times.max()
-    sums, counts = np.zeros(train.n_items), np.full(train.n_items, _DAMPING)
-    for first in range(0, len(train), _AT_ONCE):
-        some = slice(first, first + _AT_ONCE)
-        weights = np.exp((times[some] - latest) / (_SECONDS * days))
-        sums += np.bincount(train.items[some], weights=weights * errors[some], minlength=train.n_items)
-        counts += np.bincount(train.items[some], weights=weights, minlength=train.n_items)
-    drift: Float64[np.ndarray, " items"] = sums / counts
-    return drift
+    sums, counts = np.zeros((len(over), train.n_items)), np.full((len(over), train.n_items), _DAMPING)
+    for some in model.leave_one_out(train):
+        items, age = train.items[some.at], latest - times[some.at]
+        for row, days in enumerate(over):
+            weights = np.exp(-age / (_SECONDS * days))
+            sums[row] += np.bincount(items, weights=weights * some.errors, minlength=train.n_items)
+            counts[row] += np.bincount(items, weights=weights, minlength=train.n_items)
+    return list(sums / counts)
 
 
 def _set(model: RidgeAutoencoder, drift: Float64[np.ndarray, " items"]) -> None:

@@ -73,11 +73,12 @@ def noise_of_items(
     if len(train) > _MOST:
         chosen = np.random.default_rng(seed).random(train.n_users) < _MOST / len(train)
         train = train.select(np.repeat(chosen, train.user_counts))
-    errors, leverages = model.leave_one_out(train)
-    squares = np.square(errors) / (1 + leverages)
-    mean = squares.mean() if len(squares) else 0.0
+    sums = np.zeros(train.n_items)
+    for some in model.leave_one_out(train):
+        squares = np.square(some.errors) / (1 + some.leverages)
+        sums += np.bincount(train.items[some.at], weights=squares, minlength=train.n_items)
+    mean = sums.sum() / max(len(train), 1)
     if not mean > 0:
         return np.ones(train.n_items)
-    sums = np.bincount(train.items, weights=squares / mean, minlength=train.n_items)
-    noise: Float64[np.ndarray, " items"] = (sums + _DAMPING) / (train.item_counts + _DAMPING)
+    noise: Float64[np.ndarray, " items"] = (sums / mean + _DAMPING) / (train.item_counts + _DAMPING)
     return noise

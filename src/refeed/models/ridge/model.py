@@ -53,7 +53,7 @@ from refeed.models.ridge.padded import Padded, padded
 from refeed.models.ridge.posterior import Posterior, leave_one_out, leverages, posterior
 from refeed.ratings.store import Ratings
 
-__all__ = ["RARE", "Places", "RidgeAutoencoder", "code_of", "in_double", "precision_of"]
+__all__ = ["RARE", "LeftOut", "Places", "RidgeAutoencoder", "code_of", "in_double", "precision_of"]
 
 RARE = 5.0
 """Ratings added to an item's count where its uncertainty is taken from it."""
@@ -150,6 +150,21 @@ def precision_of(places: Places, shrinkage: float, doubt: Float[Tensor, ""]) -> 
     spread = doubt * (places.rareness * places.observed).sum(dim=1, keepdim=True)
     width = places.vectors.shape[-1]
     return shrinkage + torch.cat([spread.expand(-1, width - 1), torch.zeros_like(spread)], dim=1)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What some ratings are predicted to be from their users' others.
+
+    Args:
+        at: which ratings.
+        errors: how far they lie above that, in units of ratings.
+        leverages: xᵀA⁻¹x of the codes that predict them.
+    """
+
+    at: Int64[np.ndarray, " some"]
+    errors: Float64[np.ndarray, " some"]
+    leverages: Float64[np.ndarray, " some"]
 
 
 class RidgeAutoencoder(nn.Module):
@@ -330,18 +345,12 @@ class RidgeAutoencoder(nn.Module):
             yield torch.addmm(level, code, decoder, alpha=deviation).float()
 
     @torch.no_grad()
-    def leave_one_out(
-        self, histories: Ratings
-    ) -> tuple[Float64[np.ndarray, " ratings"], Float64[np.ndarray, " ratings"]]:
-        """How far each rating lies above what its user's others predict, in units of ratings.
+    def leave_one_out(self, histories: Ratings) -> Iterator[LeftOut]:
+        """How far each rating lies above what its user's others predict: all ratings, some at a time.
 
         Items are as they were, d left out; the prior keeps its precision, and the other ratings their weights
         n_u^-½ in its mean m.
-
-        Returns:
-            These errors, and xᵀA⁻¹x of the code that predicted it.
         """
-        errors, leverages = np.zeros(len(histories)), np.zeros(len(histories))
         for block in padded(histories.indptr):
             places = self._places(block, histories.items, histories.values)
             shrinkage = self.config.shrinkage
@@ -352,10 +361,11 @@ class RidgeAutoencoder(nn.Module):
                 precision_of(places, shrinkage, self.doubt),
                 places.observed,
             )
-            at = block.places[block.rated]
-            errors[at] = (of_block[0] / places.roots).cpu().numpy()[block.rated]
-            leverages[at] = (of_block[1] / places.roots.square()).cpu().numpy()[block.rated]
-        return errors * float(self.deviation), leverages
+            errors, leverages = (
+                each.cpu().double().numpy()[block.rated]
+                for each in (of_block[0] / places.roots, of_block[1] / places.roots.square())
+            )
+            yield LeftOut(block.places[block.rated], errors * float(self.deviation), leverages)
 
     def item_vectors(self) -> Float32[np.ndarray, "items width"]:
         """v_i of each item."""
