@@ -232,9 +232,9 @@ class Ratings:
         """The mean rating."""
         return float(self.values.mean(dtype=np.float64))
 
-    @property
+    @cached_property
     def users(self) -> Int64[np.ndarray, " ratings"]:
-        """The user position of every rating; made anew each time, as it takes as much as items and values."""
+        """The user position of every rating; from then on it takes as much memory as items and values do."""
         return np.repeat(np.arange(self.n_users), np.diff(self.indptr))
 
     @cached_property
