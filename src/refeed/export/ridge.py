@@ -8,7 +8,8 @@ from torch import Tensor
 
 from refeed.export.graph import Graph
 from refeed.export.history import History
-from refeed.models.ridge.model import RARE, RidgeAutoencoder
+from refeed.models.ridge.model import RidgeAutoencoder
+from refeed.models.ridge.places import RARE
 
 __all__ = ["add_ridge"]
 

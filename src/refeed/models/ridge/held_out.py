@@ -1,18 +1,16 @@
 """Errors on validation ratings, by user: what versions of a trained model are compared by."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Int64
 from numpy.typing import NDArray
 
-from refeed.evaluation.metrics import UserErrors, clipped, user_errors
-from refeed.evaluation.significance import Estimate
+from refeed.evaluation.metrics import UserErrors, clipped, rmse, user_errors
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
 
-__all__ = ["held_out_errors", "some_of", "standard_error"]
+__all__ = ["held_out_errors", "held_out_rmse", "some_of"]
 
 _MOST = 20_000  # users, whose ratings tell versions apart to a ten-thousandth; each try costs their codes
 
@@ -52,8 +50,6 @@ def held_out_errors(predicted: NDArray[np.floating], train: Ratings, held_out: A
     return user_errors(users, clipped(predicted, train.scale), held_out.values, n_users=int(users.max()) + 1)
 
 
-def standard_error(difference: Estimate) -> float:
-    """Of a normal with the estimate's interval; infinite where a single user says nothing of others."""
-    if difference.low is None or difference.high is None:
-        return math.inf
-    return (difference.high - difference.low) / (2 * 1.96)
+def held_out_rmse(predicted: NDArray[np.floating], train: Ratings, held_out: Aligned) -> float:
+    """The RMSE of all of them, predictions clipped to the scale (arguments as of `held_out_errors`)."""
+    return rmse(clipped(predicted, train.scale), held_out.values)

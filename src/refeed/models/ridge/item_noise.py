@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from refeed.evaluation.metrics import clipped, rmse
+from refeed.models.ridge.held_out import held_out_rmse
 from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
@@ -50,7 +50,7 @@ def set_noise(
     weighed = copy.deepcopy(model)
     weighed.rating_weights.copy_(1 / noise)
     after, before = (
-        rmse(clipped(each.predict(train, held_out.users, held_out.items), train.scale), held_out.values)
+        held_out_rmse(each.predict(train, held_out.users, held_out.items), train, held_out)
         for each in (weighed, model)
     )
     if after < before:

@@ -35,8 +35,9 @@ from refeed.models.ridge.held_out import some_of
 from refeed.models.ridge.interaction_matrix import InteractionMatrix
 from refeed.models.ridge.item_noise import set_noise
 from refeed.models.ridge.levels import hold_to_biases, levels_of
-from refeed.models.ridge.model import RARE, Places, RidgeAutoencoder, precision_of
+from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.models.ridge.padded import Padded, padded
+from refeed.models.ridge.places import RARE, Places, precision_of
 from refeed.models.ridge.posterior import leave_one_out
 from refeed.models.ridge.rate import share_of_rate
 from refeed.models.ridge.shift import shift_level

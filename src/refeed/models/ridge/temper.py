@@ -18,8 +18,8 @@ import math
 import numpy as np
 import torch
 
-from refeed.evaluation.significance import paired
-from refeed.models.ridge.held_out import held_out_errors, standard_error
+from refeed.evaluation.significance import Estimate, paired
+from refeed.models.ridge.held_out import held_out_errors
 from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
@@ -56,7 +56,7 @@ def temper(model: RidgeAutoencoder, train: Ratings, held_out: Aligned | None, *,
     (doubt, shrinkage), gained = tried[best], differences[best]
     if (doubt, shrinkage) == (1.0, 1.0):
         return None
-    enough = gained.value <= -standard_error(gained)
+    enough = gained.value <= -_standard_error(gained)
     if enough:
         scale_priors(model, doubt=doubt, shrinkage=shrinkage)
     return f"a × {doubt:g}, λ × {shrinkage:g}: validation RMSE {gained.value:+.4f}, " + (
@@ -78,6 +78,12 @@ def scale_priors(model: RidgeAutoencoder, *, doubt: float, shrinkage: float) -> 
     model.scale.div_(root)
     model.implicit.mul_(root)
     model.doubt.mul_(doubt / shrinkage)
+
+
+def _standard_error(difference: Estimate) -> float:
+    if difference.low is None or difference.high is None:
+        return math.inf
+    return (difference.high - difference.low) / (2 * 1.96)
 
 
 def _scaled(model: RidgeAutoencoder, doubt: float, shrinkage: float) -> RidgeAutoencoder:
