@@ -22,7 +22,7 @@ History = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Positions of items, each once, and the ratings of them: [ratings] each."""
 
 RARE = 5.0
-"""Ratings added to an item's count where its uncertainty is taken from it (as in `models/ridge/places.py`)."""
+"""Ratings added to an item's count where its uncertainty comes from it (as in `models/ridge/places.py`)."""
 
 
 @dataclass(frozen=True, eq=False)
