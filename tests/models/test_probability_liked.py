@@ -17,7 +17,7 @@ def _liking(seed: int = 0, boundary: float = 3.5) -> Liking:
 def test_it_is_what_lies_above_the_boundary_between_the_quantiles() -> None:
     liking = _liking()
     predictions = torch.linspace(-3, 9, 5000, dtype=torch.float64)
-    std = 1 + torch.rand(5000, dtype=torch.float64)
+    std = 1 + torch.rand(5000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     distance = (3.5 - predictions) / std
     searched = 1 - np.interp(
         distance.numpy(), liking.quantiles, LEVELS, left=LEVELS[0] / 2, right=1 - LEVELS[0] / 2
