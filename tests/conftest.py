@@ -85,10 +85,13 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[Config], P
 
         from refeed.factory import build_model  # noqa: PLC0415
         from refeed.model_folder import binding, create_folder, save_weights  # noqa: PLC0415
+        from refeed.models.ridge.model import RidgeAutoencoder  # noqa: PLC0415
 
         run, train = tmp_path_factory.mktemp("drawn") / "run", some_ratings()
         model = build_model(config, n_users=train.n_users, n_items=train.n_items)
         generator = torch.Generator().manual_seed(1)
+        for ridge in (each for each in model.modules() if isinstance(each, RidgeAutoencoder)):
+            ridge.knots, ridge.spacing = torch.zeros(4, dtype=torch.float64), torch.zeros(4)
         weights = model.state_dict()
         for name, tensor in weights.items():
             last = name.split(".")[-1]
@@ -96,6 +99,8 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[Config], P
                 tensor.copy_(torch.from_numpy(train.item_counts))
             elif last in ("rating_weights", "rating_noise"):
                 tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
+            elif last == "knots":
+                tensor.copy_(torch.linspace(1, 5, len(tensor)))
             elif last == "quantiles":
                 tensor.copy_(torch.linspace(-2, 2, len(tensor)))
             elif last in ("scale", "doubt", "deviation", "user_damping", "bias_user_damping", "weight"):

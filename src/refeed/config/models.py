@@ -79,6 +79,7 @@ class RidgeConfig(Strict):
         prior_implicit: precision of what having rated an item says of a user, Y.
         prior_bias: precision of the items' biases; "auto": from how much the items' levels differ, which
             moments of the training ratings tell (`models/variances.py`).
+        spacing: whether it is learned how far apart the levels of the scale are, as codes see them.
         drift: days over which the past of an item's level counts for its future; 0: its past counts alike,
             however long ago; "auto": chosen on the validation ratings, 0 without these or without times.
     """
@@ -92,6 +93,7 @@ class RidgeConfig(Strict):
     prior_users: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     prior_implicit: Annotated[float, Field(ge=0)] = 3.0
     prior_bias: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    spacing: bool = True
     drift: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
 
 

@@ -40,6 +40,7 @@ def add_ridge(
     own = graph.add("Mul", rated, graph.constant(_scale(model)))
     encoder = graph.add("Concat", found, own, axis=2)
     standardised = graph.add("Div", graph.add("Sub", history.ratings, mean), deviation)
+    standardised = graph.add("Add", standardised, _shifts(graph, history, model))
     bias = graph.constant(_array(model.bias).astype(np.float64))
     residuals = graph.add("Sub", standardised, graph.add("Gather", bias, history.items))
 
@@ -51,6 +52,20 @@ def add_ridge(
     code, inverse = _solved(graph, moments, right, model.vectors.shape[1] + 1, inverse=spread)
     predictions = _decoded(graph, code, vectors, model)
     return predictions, None if inverse is None else _spread(graph, inverse, vectors, model)
+
+
+def _shifts(graph: Graph, history: History, model: RidgeAutoencoder) -> str:
+    """The shift g of each rating, a sum of what each stretch between two knots adds: [users, ratings]."""
+    knots, spacing = (_array(each).astype(np.float64) for each in (model.knots, model.spacing))
+    widths = np.diff(knots)
+    beyond = graph.add(
+        "Sub", graph.add("Unsqueeze", history.ratings, graph.whole(2)), graph.constant(knots[:-1])
+    )
+    # How far a rating reaches into each stretch: not at all, or up to its end.
+    into = graph.add("Max", graph.add("Min", beyond, graph.constant(widths)), graph.constant(np.float64(0)))
+    slopes = graph.constant((np.diff(spacing) / widths)[:, None])
+    rise = graph.add("Squeeze", graph.add("MatMul", into, slopes), graph.whole(2))
+    return graph.add("Add", rise, graph.constant(spacing[0]))
 
 
 def _weighed(graph: Graph, history: History, encoder: str, model: RidgeAutoencoder) -> str:

@@ -3,11 +3,11 @@
 Codes are in float64. All items at once are decoded in the weights' precision, as the full model does
 it, which halves what a list costs; single pairs in float64.
 
-    z = A⁻¹ Σ (w x (r − b) + λ Y / √n),   A = Σ w x xᵀ + λ + Σ a / (n_item + 5),   x = (v, s)
+    z = A⁻¹ Σ (w x (r + g(r) − b) + λ Y / √n),   A = Σ w x xᵀ + λ + Σ a / (n_item + 5),   x = (v, s)
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -33,7 +33,7 @@ class Code:
         mean: z, [width + 1].
         covariance: A⁻¹, [width + 1, width + 1].
         vectors: x of what was rated, [ratings, width + 1].
-        residuals: w (r − b) of each rating, [ratings].
+        residuals: w (r + g(r) − b) of each rating, [ratings].
         pulls: λ Y / √n of each, [ratings, width + 1].
     """
 
@@ -60,6 +60,8 @@ class Ridge:
         counts: n, the training ratings of each item, [items].
         weights: w, what a rating of each item counts, [items]; None: 1.
         noise: τ², the variance of the noise of each item's ratings, [items]; None: 1.
+        knots: ratings, between which g is linear, [knots].
+        spacing: g at the knots, standardised, [knots].
     """
 
     shrinkage: float
@@ -73,6 +75,8 @@ class Ridge:
     counts: NDArray[np.int64]
     weights: NDArray[np.floating] | None = None
     noise: NDArray[np.floating] | None = None
+    knots: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
+    spacing: NDArray[np.floating] = field(default_factory=lambda: np.zeros(1))
 
     @cached_property
     def levels(self) -> NDArray[np.float64]:
@@ -91,10 +95,11 @@ class Ridge:
         return doubts
 
     def code(self, history: History) -> Code:
-        """The posterior of the code: mean A⁻¹ Σ (w x (r − b) + λ Y / √n), covariance A⁻¹."""
+        """The posterior of the code: mean A⁻¹ Σ (w x (r + g(r) − b) + λ Y / √n), covariance A⁻¹."""
         items, values = history
         vectors = self.decoder[items].astype(np.float64)
         residuals = (values.astype(np.float64) - self.mean) / self.deviation
+        residuals += np.interp(values, self.knots, self.spacing)
         residuals -= self.bias[items]
         pulls = self.implicit[items].astype(np.float64)
         pulls *= self.shrinkage / max(len(items), 1) ** 0.5
@@ -248,6 +253,8 @@ def _ridge(arrays: Mapping[str, NDArray[Any]], prefix: str, shrinkage: float) ->
         counts=arrays[prefix + "counts"],
         weights=_unless_ones(arrays.get(prefix + "rating_weights")),
         noise=_unless_ones(arrays.get(prefix + "rating_noise")),
+        knots=arrays.get(prefix + "knots", np.zeros(1)),
+        spacing=arrays.get(prefix + "spacing", np.zeros(1)),
     )
 
 

@@ -89,6 +89,8 @@ def warm_rows(run: Path, old: TrainedModel) -> tuple[WarmRidge, ...]:
         float(state["log_doubt"].exp()),
         old.histories.mean,
         float(old.histories.values.std(dtype=np.float64)) or 1.0,
+        one.knots,
+        one.spacing,
         old.histories.user_ids,
         state["users"],
     )

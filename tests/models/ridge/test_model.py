@@ -45,6 +45,8 @@ def model(histories: Ratings) -> RidgeAutoencoder:
     model.counts.copy_(torch.from_numpy(histories.item_counts))
     for positive in (model.rating_weights, model.rating_noise):
         positive.copy_(0.5 + torch.rand(ITEMS, generator=random, dtype=torch.float64))
+    model.knots = torch.tensor([1.0, 2.0, 3.5, 5.0], dtype=torch.float64)
+    model.spacing = torch.tensor([0.3, -0.2, 0.1, 0.4], dtype=torch.float64)
     return model
 
 
@@ -58,7 +60,8 @@ def by_hand(model: RidgeAutoencoder, histories: Ratings, user: int) -> tuple[Any
     for item, value in zip(items, values, strict=True):
         matrix += weights[item] * np.outer(x[item], x[item])
         matrix += 0.3 / (histories.item_counts[item] + 5) * np.diag([1] * WIDTH + [0])
-        right += weights[item] * x[item] * ((value - 3.2) / 1.1 - bias[item])
+        shift = np.interp(value, model.knots, model.spacing)
+        right += weights[item] * x[item] * ((value - 3.2) / 1.1 + shift - bias[item])
         right += SHRINKAGE * implicit[item] / np.sqrt(len(items))
     inverse = np.linalg.inv(matrix)
     levels = bias + model.drift.numpy()

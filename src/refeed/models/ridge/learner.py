@@ -11,7 +11,8 @@ hidden from the code (and predicted like any other), and the vectors v are multi
 rating and no direction is relied upon too much. Priors are Gaussian: the precision of each of V, b0, F and Y,
 divided by the number of ratings, is the factor of an L2 penalty.
 
-How fast F may move depends on how many raters items have (`rate.py`).
+The same errors teach how far apart the levels of the scale are (`spacing.py`). How fast F may move depends on
+how many raters items have (`rate.py`).
 """
 
 from collections.abc import Callable
@@ -26,22 +27,18 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag
 
 from refeed.config import Config, RidgeConfig
-from refeed.models.calibrate import calibrate
 from refeed.models.interface import Model
 from refeed.models.intervals import quantiles
 from refeed.models.learner import Choices
-from refeed.models.ridge.drift import carry_forward
-from refeed.models.ridge.held_out import some_of
+from refeed.models.ridge.complete import complete
 from refeed.models.ridge.interaction_matrix import InteractionMatrix
-from refeed.models.ridge.item_noise import set_noise
-from refeed.models.ridge.levels import hold_to_biases, levels_of
+from refeed.models.ridge.levels import levels_of
 from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.models.ridge.padded import Padded, padded
 from refeed.models.ridge.places import RARE, Places, precision_of
 from refeed.models.ridge.posterior import leave_one_out
 from refeed.models.ridge.rate import share_of_rate
-from refeed.models.ridge.shift import shift_level
-from refeed.models.ridge.temper import temper
+from refeed.models.ridge.spacing import curved, knots_of, shift_at
 from refeed.models.share import Share
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
@@ -52,6 +49,7 @@ __all__ = ["RidgeExample", "RidgeLearner"]
 _START = 0.05  # deviation of V at the start
 _DOUBT = 0.3  # a at the start
 _CALIBRATED = 2000  # users whose leave-one-out errors tell how sure predictions are
+_PRIOR_SPACING = 30.0  # precision of what g is made of, against a rating's
 _OFTEN = 64  # F is updated so often that its sums, over all ratings, cost at most about what the batches cost
 
 
@@ -113,6 +111,9 @@ class RidgeLearner(nn.Module):
         width, like = int(model.width), torch.empty(0, dtype=dtype, device=device)
         self.mean = train.mean
         self.deviation = float(train.values.std(dtype=np.float64)) or 1.0
+        self.knots = knots_of(train.values)
+        self._knots = torch.from_numpy((self.knots - self.mean) / self.deviation).to(like)
+        self._curved = torch.from_numpy(curved(self.knots, train.values)).to(like)
         self._interactions = InteractionMatrix(train, device)
         counts = torch.from_numpy(train.item_counts)
         self._root = counts.clamp(min=1).to(like).rsqrt()[:, None]
@@ -127,6 +128,7 @@ class RidgeLearner(nn.Module):
         self.users = nn.Parameter(like.new_zeros(train.n_users, width + 1))
         self.implicit = nn.Parameter(like.new_zeros(train.n_items, width + 1))
         self.log_doubt = nn.Parameter(like.new_tensor(np.log(_DOUBT)))
+        self.spacing = nn.Parameter(like.new_zeros(len(self.knots)), requires_grad=model.spacing)
         # What F's next update will be made of, and when it is due; saved, as training may stop in between.
         self.register_buffer("waiting", like.new_zeros(train.n_items, width + 1))
         self.register_buffer("own", like.new_zeros(train.n_users, width + 1))
@@ -147,6 +149,7 @@ class RidgeLearner(nn.Module):
             {"params": [self.implicit], "weight_decay": model.prior_implicit / ratings},
             {"params": [self.bias], "weight_decay": float(model.prior_bias) / ratings},
             {"params": [self.scale, self.log_doubt], "weight_decay": 0.0},
+            {"params": [self.spacing], "weight_decay": _PRIOR_SPACING / ratings},
         ]
 
     def sparse_matrices(self, touched: float) -> tuple[()]:  # noqa: ARG002
@@ -165,22 +168,10 @@ class RidgeLearner(nn.Module):
         return []
 
     def complete(self, model: Model, train: Ratings, held_out: Aligned | None) -> str | None:
-        """Temper codes, weigh ratings, carry drift forward, move the level, and calibrate the intervals."""
+        """What can be set only once the rest is learned (`complete.py`; see `Learner`)."""
         if not isinstance(model, RidgeAutoencoder):
             raise TypeError(f"a ridge autoencoder is completed here, not a {type(model).__name__}")
-        if model.completed:  # in a training that was stopped after that
-            return None
-        some = None if held_out is None else some_of(held_out, self._seed)
-        said = [
-            temper(model, train, some, seed=self._seed),
-            set_noise(model, train, some, seed=self._seed),
-            hold_to_biases(model, train, some, seed=self._seed),
-            carry_forward(model, train, some, self.config, seed=self._seed),
-            shift_level(model, train, held_out),
-        ]
-        calibrate(model, train, held_out, self._seed)
-        model.completed.fill_(True)
-        return "; ".join(line for line in said if line) or None
+        return complete(model, train, held_out, seed=self._seed)
 
     # ------------------------------------------------------------------ batches
 
@@ -249,7 +240,7 @@ class RidgeLearner(nn.Module):
         table = torch.cat([vectors * noise, bias[:, None], self.implicit.detach()[cells]], dim=1)
         gradient, loss = torch.zeros_like(table), table.new_zeros(())
         # A process whose share of the batch is empty has no gradient of its own.
-        for parameter in (self.scale, self.log_doubt):
+        for parameter in (self.scale, self.log_doubt, self.spacing):
             parameter.grad = torch.zeros_like(parameter)
         for block in padded(example.indptr):
             items, found = self._found(example, block, table)
@@ -296,10 +287,12 @@ class RidgeLearner(nn.Module):
     ) -> tuple[Float[Tensor, "users places"], Float[Tensor, "users places"]]:
         """The leave-one-out errors of a block of users, and xᵀA⁻¹x of the codes that made them."""
         width = self.vectors.shape[1]
+        values = torch.from_numpy(block.of(example.values)).to(found)
         places = Places.of(
             (found[..., :width], found[..., width], found[..., width + 1 :]),
-            torch.from_numpy(block.of(example.values)).to(found),
+            values,
             torch.from_numpy(block.of(example.observed)).to(found),
+            shifts=shift_at(values, self._knots, self.shifts()),
             scale=self.scale,
             rareness=self._rareness[example.distinct[items]],
         )
@@ -311,7 +304,7 @@ class RidgeLearner(nn.Module):
             precision_of(places, shrinkage, self.log_doubt.exp()),
             places.observed,
         )
-        return errors * torch.from_numpy(block.rated).to(found), leverages
+        return (errors - places.shifts) * torch.from_numpy(block.rated).to(found), leverages
 
     def _wait(self, example: RidgeExample, grad_sums: Float[Tensor, "distinct width"]) -> None:
         """Add a batch's gradient of the sums to what F's next update is made of, and make it if it is due."""
@@ -330,6 +323,10 @@ class RidgeLearner(nn.Module):
     def refresh(self) -> None:
         """Forget the sums of F, after F has changed."""
         self._sums = None
+
+    def shifts(self) -> Float[Tensor, " knots"]:
+        """The shifts g at the knots, standardised."""
+        return self._curved @ self.spacing
 
     @torch.no_grad()
     def sums(self) -> Float[Tensor, "items width"]:
@@ -383,6 +380,8 @@ class RidgeLearner(nn.Module):
         model.bias.copy_(self.bias + pooled[:, -1])
         model.implicit.copy_(self.implicit)
         model.scale.copy_(self.scale)
+        model.knots = torch.from_numpy(self.knots).to(model.knots)
+        model.spacing = self.shifts().to(model.spacing)
         model.doubt.copy_(self.log_doubt.exp())
         model.counts.copy_(torch.from_numpy(self.rows.item_counts))
         if self._calibrated:

@@ -74,7 +74,7 @@ def hold_to_biases(
 
 
 def _become(model: RidgeAutoencoder, biases: Biases) -> None:
-    for none in (model.vectors, model.implicit, model.drift):
+    for none in (model.vectors, model.implicit, model.drift, model.spacing):
         none.zero_()
     for one in (model.rating_weights, model.rating_noise):
         one.fill_(1)

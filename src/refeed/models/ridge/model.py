@@ -6,7 +6,8 @@ Encoder and decoder are one set of item vectors. With ratings standardised, r = 
     m   = n_u^-½ Σ_j Y_j                            the prior of the code, from which items were rated at all
     A   = λ I + Σ_j w_j x_j x_jᵀ + a Σ_j 1/(n_j + 5) I₀
                                                     rarely rated items say less (I₀: all but the bias)
-    z   = A⁻¹ ( Σ_j w_j x_j (r_j − b_j) + λ m )     the code: ridge regression of the ratings on the vectors
+    y_j = r_j + g(r_j) − b_j                        what a rating says, beyond its item
+    z   = A⁻¹ ( Σ_j w_j x_j y_j + λ m )             the code: ridge regression of the ratings on the vectors
     r̂_i = b_i + d_i + x_iᵀ z
 
 with sums over the user's n_u rated items j, which n_j users rated in training. The letters in the code:
@@ -19,20 +20,21 @@ with sums over the user's n_u rated items j, which n_j users rated in training. 
 | b_i | `RidgeAutoencoder.bias` | an item's bias, standardised |
 | d_i | `RidgeAutoencoder.drift` | how far it has moved at the end of training |
 | Y_j | `RidgeAutoencoder.implicit` | implicit vectors: what having rated j at all says of a user |
+| g(r) | `RidgeAutoencoder.knots`, `.spacing` | how far the code sees a rating from where its number is |
 | w_j | `RidgeAutoencoder.rating_weights` | what a rating of the item counts: 1 while training |
 | τ_i² | `RidgeAutoencoder.rating_noise` | the variance of its ratings' noise, as part of that of all |
 | s | `RidgeAutoencoder.scale` | weight of the user's own bias, the last entry of x |
 | b0_i | `RidgeLearner.bias` | an item's own bias |
 | λ, a | `shrinkage`, `doubt` | the prior's precision; how much less rare items say |
 | n_j, 1/(n_j + 5) | `counts`, `Places.rareness` | |
-| x_j, r_j − b_j | `Places.vectors`, `Places.residuals` | |
+| x_j, y_j | `Places.vectors`, `Places.residuals` | |
 | m | `Places.implicit`, summed | the prior's mean |
 | A | `precision_of` plus Σ w x xᵀ | the posterior's precision; A⁻¹ is `Posterior.covariance` |
 | z | `Posterior.mean` | the code |
 
-How v, b, Y, s and a are learned is `learner.py`; how far an item has moved since, d, is `drift.py`; how noisy
-its ratings are, τ and w, is `item_noise.py`. As z is
-linear in the ratings, a prediction is a sum of one part for each of them (`explain`); and as it is a
+How v, b, Y, s and a are learned is `learner.py`; what levels of the scale say, g, is `spacing.py`; how far an
+item has moved since, d, is `drift.py`; how noisy its ratings are, τ and w, is `item_noise.py`. As z is
+linear in the y_j, a prediction is a sum of one part for each of them (`explain`); and as it is a
 posterior mean, it comes with a predictive standard deviation (`predictive_std`).
 """
 
@@ -52,6 +54,7 @@ from refeed.models.intervals import LEVELS
 from refeed.models.ridge.padded import Padded, padded
 from refeed.models.ridge.places import RARE, Places, code_of, in_double, precision_of
 from refeed.models.ridge.posterior import Posterior, leave_one_out, leverages
+from refeed.models.ridge.spacing import shift_at
 from refeed.ratings.store import Ratings
 
 __all__ = ["LeftOut", "RidgeAutoencoder"]
@@ -101,6 +104,8 @@ class RidgeAutoencoder(nn.Module):
     counts: Tensor
     rating_weights: Tensor
     rating_noise: Tensor
+    knots: Tensor
+    spacing: Tensor
     quantiles: Tensor
     completed: Tensor
 
@@ -123,14 +128,19 @@ class RidgeAutoencoder(nn.Module):
         self.register_buffer("counts", torch.zeros(n_items, dtype=torch.int64))
         self.register_buffer("rating_weights", torch.ones(n_items))
         self.register_buffer("rating_noise", torch.ones(n_items))
+        # g is `spacing` at the ratings `knots`, standardised, and linear in between.
+        self.register_buffer("knots", torch.zeros(1, dtype=torch.float64))
+        self.register_buffer("spacing", torch.zeros(1))
         self.register_buffer("quantiles", torch.zeros(len(LEVELS), dtype=torch.float64))
         # Whether what can be done only after training is done (`RidgeLearner.complete`).
         self.register_buffer("completed", torch.zeros((), dtype=torch.bool))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """As any module, but weights of before these were there are read, too."""
-        for name in ("completed", "rating_weights", "rating_noise"):
+        for name in ("completed", "rating_weights", "rating_noise", "knots", "spacing"):
             state_dict.setdefault(f"{prefix}{name}", getattr(self, name))
+        for name in ("knots", "spacing"):  # as many as the ratings had levels
+            setattr(self, name, getattr(self, name).new_zeros(state_dict[f"{prefix}{name}"].shape))
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     # ------------------------------------------------------------------ codes
@@ -152,12 +162,14 @@ class RidgeAutoencoder(nn.Module):
     def _places(self, block: Padded, items: NDArray[np.int32], values: NDArray[np.float32]) -> Places:
         # Rows are looked up in each table before they are put together: a call costs what the histories cost.
         like = self.vectors
-        standardised = (block.of(values) - float(self.mean)) / float(self.deviation)
+        ratings = torch.from_numpy(block.of(values))
+        standardised = (ratings - float(self.mean)) / float(self.deviation)
         rated = torch.from_numpy(block.of(items).astype(np.int64)).to(like.device)
         return Places.of(
             (self.vectors[rated], self.bias[rated], self.implicit[rated]),
-            torch.from_numpy(standardised).to(like),
+            standardised.to(like),
             torch.from_numpy(block.rated).to(like),
+            shifts=shift_at(ratings.to(self.knots), self.knots, self.spacing.to(self.knots)).to(like),
             scale=self.scale,
             rareness=1 / (self.counts[rated].to(like.dtype) + RARE),
             weights=self.rating_weights[rated],
@@ -276,7 +288,7 @@ class RidgeAutoencoder(nn.Module):
             )
             errors, leverages = (
                 each.cpu().double().numpy()[block.rated]
-                for each in (of_block[0] / places.roots, of_block[1] / places.roots.square())
+                for each in (of_block[0] / places.roots - places.shifts, of_block[1] / places.roots.square())
             )
             yield LeftOut(block.places[block.rated], errors * float(self.deviation), leverages)
 
@@ -293,7 +305,7 @@ class RidgeAutoencoder(nn.Module):
     ) -> tuple[float, Float64[np.ndarray, " ratings"]]:
         """A prediction as a sum: the item's level, and a part for each rating of the user's, in their order.
 
-        The part of a rating j is deviation · xᵢᵀ A⁻¹ ( w_j x_j (r_j − b_j) + λ Y_j / √n_u ): what its value
+        The part of a rating j is deviation · xᵢᵀ A⁻¹ ( w_j x_j y_j + λ Y_j / √n_u ): what its value
         says, and what it says that the user rated the item at all.
         """
         indptr, items, values = histories.rows(np.array([user]))

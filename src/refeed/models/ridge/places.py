@@ -23,7 +23,8 @@ class Places:
 
     Args:
         vectors: x_j.
-        residuals: r_j − b_j.
+        residuals: r_j + g(r_j) − b_j.
+        shifts: g(r_j).
         implicit: c_j = Y_j / √n_u.
         rareness: 1 / (n_j + 5).
         observed: 1 where there is a rating for the code to see, else 0.
@@ -32,6 +33,7 @@ class Places:
 
     vectors: Float[Tensor, "users places width"]
     residuals: Float[Tensor, "users places"]
+    shifts: Float[Tensor, "users places"]
     implicit: Float[Tensor, "users places width"]
     rareness: Float[Tensor, "users places"]
     observed: Float[Tensor, "users places"]
@@ -48,6 +50,7 @@ class Places:
         values: Float[Tensor, "users places"],
         observed: Float[Tensor, "users places"],
         *,
+        shifts: Float[Tensor, "users places"],
         scale: Float[Tensor, ""],
         rareness: Float[Tensor, "users places"],
         weights: Float[Tensor, "users places"] | None = None,
@@ -58,6 +61,7 @@ class Places:
             found: v, b and Y of each place's item; anything where there is no rating.
             values: standardised ratings.
             observed: as above.
+            shifts: as above.
             scale: s.
             rareness: as above.
             weights: w_j; None: 1.
@@ -66,7 +70,8 @@ class Places:
         share = observed / observed.sum(dim=1, keepdim=True).clamp(min=1).sqrt()
         return cls(
             vectors=torch.cat([vectors, scale.expand(*values.shape, 1)], dim=-1),
-            residuals=values - bias,
+            residuals=values + shifts - bias,
+            shifts=shifts,
             implicit=implicit * share[..., None],
             rareness=rareness,
             observed=observed,

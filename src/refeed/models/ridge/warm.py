@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from refeed.models.ridge.learner import RidgeLearner
@@ -28,6 +29,8 @@ class WarmRidge:
         doubt: a.
         mean: of the ratings that it was trained on.
         deviation: of these.
+        knots: ratings, between which g is linear.
+        spacing: g at the knots.
         user_ids: of the rows of F.
         users: F; None where only the finished model is left.
     """
@@ -40,6 +43,8 @@ class WarmRidge:
     doubt: float
     mean: float
     deviation: float
+    knots: Float64[Tensor, " knots"]
+    spacing: Float[Tensor, " knots"]
     user_ids: Ids | None = None
     users: Float[Tensor, "users width_and_one"] | None = None
 
@@ -55,6 +60,8 @@ class WarmRidge:
             float(model.doubt),
             float(model.mean),
             float(model.deviation),
+            model.knots,
+            model.spacing,
         )
 
     @torch.no_grad()
@@ -70,6 +77,8 @@ class WarmRidge:
         # The same rating, in the units of the new training.
         bias = (self.bias * self.deviation + self.mean - learner.mean) / learner.deviation
         items.copy(bias, learner.bias)
+        shifts = np.interp(learner.knots, self.knots.cpu(), self.spacing.cpu())
+        learner.spacing.copy_(torch.from_numpy(shifts * self.deviation / learner.deviation))
         learner.scale.fill_(self.scale)
         learner.log_doubt.fill_(self.doubt).log_()
         if self.users is not None and self.user_ids is not None:
