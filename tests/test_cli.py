@@ -548,3 +548,4 @@ def test_too_little_memory_is_said_in_one_line(
     assert (code, out) == (2, "")
     assert "not enough memory: " in err.splitlines()[-1]
     assert "stop other programs" in err.splitlines()[-1]
+    assert not Path("run").exists()

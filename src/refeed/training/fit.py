@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from refeed.config import AutoencoderConfig, Config, MeanConfig, RidgeConfig, TrainConfig
-from refeed.errors import DataError, UserError
+from refeed.errors import DataError
 from refeed.factory import build_model
 from refeed.models.blend.model import Blend
 from refeed.models.interface import Model
@@ -100,11 +100,7 @@ def fit(
             config, tried = resolve_auto(config, train, held_out, reporter, partial(_trained, runtime))
         output.create(config, train)
         task = Task(config, train, valid, held_out, runtime, reporter, output, warm, tried)
-        if isinstance(config.model, RidgeConfig | AutoencoderConfig):
-            resumed = output if resume and isinstance(output, Folder) else None
-            model, metrics = train_members(task, resumed)
-        else:
-            model, metrics = _solve(task, resume=resume)
+        model, metrics = _learn(task, resume=resume)
         lists = fit_list_part(config, train, valid, model, reporter.say)
         if lists is not None:
             output.save_lists(lists, metrics)
@@ -113,6 +109,19 @@ def fit(
             model = _without_idle(model, output)
         runtime.wait()
         return TrainedModel.of(config, model, train, metrics, lists)
+
+
+def _learn(task: Task, *, resume: bool) -> tuple[Model, list[Metrics]]:
+    """The model that predicts ratings, and the errors of every epoch; a failure leaves no begun folder."""
+    try:
+        if isinstance(task.config.model, RidgeConfig | AutoencoderConfig):
+            resumed = task.output if resume and isinstance(task.output, Folder) else None
+            return train_members(task, resumed)
+        return _solve(task)
+    except Exception:  # it diverges, say, lacks memory, times or a library, or another process has ended
+        if not resume:
+            task.output.discard()
+        raise
 
 
 def _without_idle(model: Model, output: Output) -> Model:
@@ -125,16 +134,11 @@ def _without_idle(model: Model, output: Output) -> Model:
     return ridge
 
 
-def _solve(task: Task, *, resume: bool) -> tuple[Model, list[Metrics]]:
+def _solve(task: Task) -> tuple[Model, list[Metrics]]:
     """A model that fits itself: one "epoch"."""
     model: Model = build_model(task.config, n_users=task.train.n_users, n_items=task.train.n_items)
     started = time.perf_counter()
-    try:
-        model.fit(task.train, task.valid)  # type: ignore[attr-defined]
-    except UserError:  # it can't be fitted: without times, say, or without its library
-        if not resume:
-            task.output.remove()
-        raise
+    model.fit(task.train, task.valid)  # type: ignore[attr-defined]
     seconds = time.perf_counter() - started
     metrics: Metrics = {
         "epoch": 1,

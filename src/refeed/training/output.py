@@ -66,8 +66,8 @@ class Output(Protocol):
         """
         ...
 
-    def remove(self) -> None:
-        """Leave nothing behind."""
+    def discard(self) -> None:
+        """The training fails: leave nothing behind if nothing could go on from it."""
         ...
 
     def kept(self, place: Place) -> str:
@@ -89,7 +89,7 @@ class Nowhere:
     def save_metrics(self, metrics: Sequence[Metrics]) -> None: ...
     def save_checkpoint(self, learner: nn.Module, optimizer: torch.optim.Optimizer, place: Place) -> None: ...
     def finish(self, *, keep_state: bool) -> None: ...
-    def remove(self) -> None: ...
+    def discard(self) -> None: ...
 
     def kept(self, place: Place) -> str:  # noqa: ARG002 - an Output's
         """Nothing."""
@@ -170,11 +170,10 @@ class Folder:
         if self._first and not keep_state:
             self.checkpoint.unlink(missing_ok=True)
 
-    def remove(self) -> None:
-        """Remove the folder."""
-        self._runtime.wait()
-        if self._first:
-            shutil.rmtree(self.path)
+    def discard(self) -> None:
+        """Remove the folder if it has no checkpoint; without waiting, as other processes may be dead."""
+        if self._first and not self.has_state:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def kept(self, place: Place) -> str:
         """The weights so far, if there are any."""
@@ -182,7 +181,9 @@ class Folder:
             return f"{self.path} keeps the weights of epoch {place.epoch} and of the best one"
         if place.member:
             return f"{self.path} keeps the models before this one"
-        return f"No epoch was finished: remove {self.path}, or choose another --out"
+        if self.has_state:
+            return f"No epoch was finished: remove {self.path}, or choose another --out"
+        return "No epoch was finished, so nothing is kept"
 
     def kept_on_stop(self) -> str:
         """Everything."""
