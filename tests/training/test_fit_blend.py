@@ -66,7 +66,8 @@ def test_the_weight_is_the_least_squares_on_validation(tmp_path: Path) -> None:
     columns, ratings = (network - ridge)[:, None], pairs.values - ridge
     expected = float(np.clip(np.linalg.lstsq(columns, ratings)[0][0], 0, 1))
     assert float(blend.weight) == pytest.approx(expected, abs=1e-6)
-    assert f"the network's weight in the blend: {expected:.2f}" in (tmp_path / "said.txt").read_text()
+    assert float(blend.weight_if_thin) == 0  # all have about as many ratings
+    assert f"the network's weight in the blend: {expected:.2f}; " in (tmp_path / "said.txt").read_text()
     together = blend.predict(train, pairs.users, pairs.items)
     np.testing.assert_allclose(together, (1 - expected) * ridge + expected * network, atol=1e-6)
     errors = [rmse(predicted, pairs.values) for predicted in (together, ridge, network)]

@@ -14,7 +14,7 @@ from refeed.export.history import History
 from refeed.export.network import add_network
 from refeed.export.ridge import add_ridge
 from refeed.models.autoencoder.network import Autoencoder
-from refeed.models.blend.model import Blend
+from refeed.models.blend.model import THIN, Blend
 from refeed.models.ensemble import Ensemble
 from refeed.models.interface import Model
 from refeed.models.ridge.model import RidgeAutoencoder
@@ -74,13 +74,23 @@ def _other(graph: Graph, history: History, model: Model) -> str:
 
 def _blended(graph: Graph, history: History, model: Blend, *, spread: bool) -> Predicted:
     """Sure as its ridge autoencoder; a network that weighs nothing is left out."""
-    weight = float(model.weight)
     ridge = add_predictions(graph, history, model.ridge, spread=spread)
-    if not weight:
+    if model.idle:
         return ridge
     network = add_predictions(graph, history, model.network)
-    ratings = _weighed(graph, [(ridge.ratings, 1 - weight), (network.ratings, weight)])
-    return Predicted(ratings, ridge.spread)
+    apart = graph.add("Sub", network.ratings, ridge.ratings)
+    listened = graph.add("Mul", _weight(graph, history, model), apart)
+    return Predicted(graph.add("Add", ridge.ratings, listened), ridge.spread)
+
+
+def _weight(graph: Graph, history: History, model: Blend) -> str:
+    """The network's weight, a + b · 20 / (n + 20) within [0, 1]: [users, 1]."""
+    numbers = (THIN, float(model.weight_if_thin), float(model.weight), 0, 1)
+    half, of_thin, of_all, zero, one = (graph.constant(np.float64(each)) for each in numbers)
+    counts = graph.total(history.rated, 1, keep=True)
+    thinness = graph.add("Div", half, graph.add("Add", counts, half))
+    weight = graph.add("Add", graph.add("Mul", thinness, of_thin), of_all)
+    return graph.add("Min", graph.add("Max", weight, zero), one)
 
 
 def _averaged(graph: Graph, history: History, model: Ensemble, *, spread: bool) -> Predicted:

@@ -126,7 +126,7 @@ def _learn(task: Task, *, resume: bool) -> tuple[Model, list[Metrics]]:
 
 def _without_idle(model: Model, output: Output) -> Model:
     """The same predictions without a network that weighs nothing, in memory and in the folder."""
-    if not isinstance(model, Blend) or float(model.weight):
+    if not isinstance(model, Blend) or not model.idle:
         return model
     ridge = model.alone()
     output.save("model", lambda: ridge)

@@ -1,10 +1,10 @@
 """How much a blend listens to its network."""
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from refeed.evaluation.metrics import clipped, rmse
-from refeed.models.blend.model import Blend
+from refeed.models.blend.model import Blend, thinness
 from refeed.models.interface import Model
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
@@ -15,7 +15,9 @@ _SURE = 2.0  # standard errors
 
 
 def weigh(blend: Blend, train: Ratings, held_out: Aligned) -> str:
-    """Set w to the least squares on validation, kept within [0, 1].
+    """Set a and b to the least squares on validation; b stays 0 where it may be chance.
+
+    Beyond chance: two standard errors, with the errors of a person taken together.
 
     Args:
         blend: both its parts are trained.
@@ -27,11 +29,22 @@ def weigh(blend: Blend, train: Ratings, held_out: Aligned) -> str:
     """
     ridge = blend.ridge.predict(train, held_out.users, held_out.items)
     apart = blend.network.predict(train, held_out.users, held_out.items) - ridge
-    least, _ = least_squares(apart, held_out.values - ridge)
-    weight = float(np.clip(least, 0, 1))
-    blend.weight.fill_(weight)
-    error = rmse(clipped(ridge + weight * apart, train.scale), held_out.values)
-    return f"the network's weight in the blend: {weight:.2f}, validation RMSE {error:.4f}"
+    errors, counts = held_out.values - ridge, train.user_counts[held_out.users]
+    (weight,), _ = least_squares(apart[:, None], errors)
+    if_thin = 0.0
+    both, deviations = least_squares(
+        np.column_stack([apart, apart * thinness(counts)]), errors, held_out.users
+    )
+    if abs(both[1]) > _SURE * deviations[1]:
+        weight, if_thin = both
+    blend.weight.fill_(float(weight if if_thin else np.clip(weight, 0, 1)))
+    blend.weight_if_thin.fill_(float(if_thin))
+    error = rmse(clipped(ridge + blend.weights(counts) * apart, train.scale), held_out.values)
+    said = f"the network's weight in the blend: {float(blend.weights(counts).mean()):.2f}"
+    if if_thin:
+        few, many = blend.weights(np.quantile(train.user_counts, (0.1, 0.9)).astype(np.int64))
+        said += f", {few:.2f} for people of few ratings and {many:.2f} for people of many"
+    return f"{said}; validation RMSE {error:.4f}"
 
 
 def will_weigh_nothing(ridge: Model, network: Model, train: Ratings, held_out: Aligned) -> bool:
@@ -45,20 +58,29 @@ def will_weigh_nothing(ridge: Model, network: Model, train: Ratings, held_out: A
     """
     of_ridge = ridge.predict(train, held_out.users, held_out.items)
     apart = network.predict(train, held_out.users, held_out.items) - of_ridge
-    least, error = least_squares(apart, held_out.values - of_ridge)
-    return least + _SURE * error < 0
+    (least,), (error,) = least_squares(apart[:, None], held_out.values - of_ridge)
+    return bool(least + _SURE * error < 0)
 
 
 def least_squares(
-    apart: Float64[np.ndarray, " pairs"], errors: Float64[np.ndarray, " pairs"]
-) -> tuple[float, float]:
-    """Σ d e / Σ d², which makes e − w d least; and its standard error, whatever the variances (White 1980).
+    columns: Float64[np.ndarray, "pairs columns"],
+    errors: Float64[np.ndarray, " pairs"],
+    groups: Int64[np.ndarray, " pairs"] | None = None,
+) -> tuple[Float64[np.ndarray, " columns"], Float64[np.ndarray, " columns"]]:
+    """The w that make errors − columns · w least, and their standard errors.
+
+    These hold whatever the variances (White 1980), and with groups whatever the correlations within each of
+    them (Liang & Zeger 1986).
 
     Args:
-        apart: d, the network's prediction less the ridge's.
-        errors: e, of the ridge.
+        columns: what is weighed: here the network's prediction less the ridge's.
+        errors: here of the ridge.
+        groups: which of them belong together; None: none.
     """
-    squares = max(float(apart @ apart), 1e-30)
-    least = float(apart @ errors) / squares
-    left = apart * (errors - least * apart)
-    return least, float(np.sqrt(left @ left)) / squares
+    inverse = np.linalg.pinv(columns.T @ columns)
+    least = inverse @ (columns.T @ errors)
+    left = columns * (errors - columns @ least)[:, None]
+    if groups is not None:
+        _, owners = np.unique(groups, return_inverse=True)
+        left = np.column_stack([np.bincount(owners, weights=column) for column in left.T])
+    return least, np.sqrt(np.diag(inverse @ (left.T @ left) @ inverse))
