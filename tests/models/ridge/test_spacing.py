@@ -71,6 +71,19 @@ def test_what_is_left_has_neither_a_mean_nor_a_slope(of: list[int], more: list[i
     np.testing.assert_allclose(matrix @ shifts, shifts, atol=1e-9)
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_ratings_gone_through_some_at_a_time_give_the_same(
+    *, many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    values = (rng.normal(size=500) if many else rng.integers(1, 6, 500)).astype(np.float32)
+    knots = knots_of(values)
+    matrix = curved(knots, values)
+    monkeypatch.setattr("refeed.ratings.blocks._BLOCK", 7)
+    np.testing.assert_array_equal(knots_of(values), knots)
+    np.testing.assert_allclose(curved(knots, values), matrix, atol=1e-12)
+
+
 def test_two_levels_have_no_curvature() -> None:
     values = np.array([0, 1, 1, 0, 1], dtype=np.float32)
     np.testing.assert_allclose(curved(knots_of(values), values), 0, atol=1e-12)

@@ -19,21 +19,28 @@ from jaxtyping import Float, Float64
 from numpy.typing import NDArray
 from torch import Tensor
 
+from refeed.ratings.blocks import blocks
+
 __all__ = ["curved", "knots_of", "shift_at"]
 
 _KNOTS = 12
+_MOST = 1_000_000  # ratings, about, that quantiles are taken of
 
 
 def knots_of(values: NDArray[np.floating]) -> Float64[np.ndarray, " knots"]:
     """The levels that ratings have, ascending; quantiles of the ratings where they are more than 12.
 
     Args:
-        values: the ratings, at least one.
+        values: the ratings, at least one; memory-mapped ones are fine.
     """
-    levels = np.unique(values)
-    if len(levels) > _KNOTS:
-        levels = np.unique(np.quantile(values, np.linspace(0, 1, _KNOTS)))
-    knots: Float64[np.ndarray, " knots"] = levels.astype(np.float64)
+    levels = values[:0]
+    for block in blocks(len(values)):
+        levels = np.union1d(levels, values[block])
+        if len(levels) > _KNOTS:
+            some = values[:: max(1, len(values) // _MOST)]
+            levels = np.unique(np.quantile(some, np.linspace(0, 1, _KNOTS)))
+            break
+    knots: Float64[np.ndarray, " knots"] = np.asarray(levels, dtype=np.float64)
     return knots
 
 
@@ -44,15 +51,17 @@ def curved(
 
     Args:
         knots: as `knots_of` gives them.
-        values: the ratings, over which both parts are taken.
+        values: the ratings, over which both parts are taken; memory-mapped ones are fine.
     """
-    # A rating between two knots belongs to both, as much as it is near them.
-    places = np.interp(values, knots, np.arange(len(knots)))
-    lower = places.astype(np.int64)
-    upper = np.minimum(lower + 1, len(knots) - 1)
-    shares = np.bincount(lower, weights=1 - (places - lower), minlength=len(knots))
-    shares += np.bincount(upper, weights=places - lower, minlength=len(knots))
-    roots = np.sqrt(shares / shares.sum())
+    shares = np.zeros(len(knots))
+    for block in blocks(len(values)):
+        # A rating between two knots belongs to both, as much as it is near them.
+        places = np.interp(values[block], knots, np.arange(len(knots)))
+        lower = places.astype(np.int64)
+        upper = np.minimum(lower + 1, len(knots) - 1)
+        shares += np.bincount(lower, weights=1 - (places - lower), minlength=len(knots))
+        shares += np.bincount(upper, weights=places - lower, minlength=len(knots))
+    roots = np.sqrt(np.maximum(shares, 1) / len(values))
     flat = np.column_stack([np.ones(len(knots)), knots])[:, : len(knots)]
     basis, _ = np.linalg.qr(flat * roots[:, None])
     without = np.eye(len(knots)) - basis @ basis.T
