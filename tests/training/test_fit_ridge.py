@@ -54,6 +54,18 @@ def test_steps_end_the_training_in_the_middle_of_an_epoch(tmp_path: Path) -> Non
     assert int(saved["steps"]) == 6
 
 
+@pytest.mark.parametrize(("later", "said"), [(1, True), (-1, False)])
+def test_where_validation_is_of_the_future_the_recipe_blend_is_named(
+    tmp_path: Path, later: int, *, said: bool
+) -> None:
+    train, valid = simulated()
+    train = replace(train, times=np.arange(len(train)))
+    valid = replace(valid, times=len(train) + np.arange(len(valid)) + 2 * later)
+    with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
+        fit(train, valid, ridge_of(), reporter=reporter)
+    assert ("the recipe blend" in (tmp_path / "said.txt").read_text()) is said
+
+
 def test_a_ridge_autoencoder_stopped_and_resumed_equals_never_stopped(tmp_path: Path) -> None:
     config = ridge_of(batch=1, steps=150, checkpoint_minutes=1e-6)
     fit(*simulated(), config, tmp_path / "whole")

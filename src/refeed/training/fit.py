@@ -116,12 +116,28 @@ def _learn(task: Task, *, resume: bool) -> tuple[Model, list[Metrics]]:
     try:
         if isinstance(task.config.model, RidgeConfig | AutoencoderConfig):
             resumed = task.output if resume and isinstance(task.output, Folder) else None
-            return train_members(task, resumed)
+            learned = train_members(task, resumed)
+            if _would_blend(task):
+                task.reporter.say(
+                    "all validation ratings are later than the training ratings: there the recipe blend "
+                    "mostly predicts better, by up to 0.4 %, in up to twice the time and without explanations"
+                )
+            return learned
         return _solve(task)
     except Exception:  # it diverges, say, lacks memory, times or a library, or another process has ended
         if not resume:
             task.output.discard()
         raise
+
+
+def _would_blend(task: Task) -> bool:
+    """Whether this is a ridge autoencoder alone for ratings of the future, where a network beside it pays."""
+    held_out, times = task.held_out, task.train.times
+    if not isinstance(task.config.model, RidgeConfig) or task.config.network is not None:
+        return False
+    if held_out is None or held_out.times is None or times is None:
+        return False
+    return bool(held_out.times.min() >= times.max())
 
 
 def _without_idle(model: Model, output: Output) -> Model:

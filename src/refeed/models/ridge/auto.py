@@ -56,12 +56,12 @@ class _Trials:
 
 
 _SHORT, _OF_FEW = _Trials(9, 1.8), _Trials(3, 1.5)
-"""Those with all ratings; below 20,000 they take no time worth sparing, and short ones mislead."""
+"""Those with all ratings; below 100,000 they take seconds, and short ones mislead (benchmarks/RESULTS.md)."""
 
 _OF_PART = _Trials(4, 1.5)
 """Those with a part of the ratings, which may be longer at the same cost."""
 
-_FEW = 20_000
+_FEW = 100_000
 
 
 def resolve_auto(
