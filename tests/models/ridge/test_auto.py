@@ -89,7 +89,7 @@ def test_that_of_users_gets_stronger_alone_where_who_rated_an_item_says_little()
     assert settled.prior_users / settled.prior_vectors > 1.2  # at the start .5
 
 
-@pytest.mark.parametrize(("users", "lengths"), [(60, (100, 16)), (2000, (33, 5))])
+@pytest.mark.parametrize(("users", "lengths"), [(60, (100, 16)), (10_000, (33, 5))])
 def test_a_trial_is_the_training_in_a_ninth_of_the_updates_and_a_third_where_ratings_are_few(
     users: int, lengths: tuple[int, int]
 ) -> None:
