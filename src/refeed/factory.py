@@ -17,7 +17,7 @@ from refeed.models.blend.model import Blend
 from refeed.models.ensemble import Ensemble, ensemble_of
 from refeed.models.interface import Model
 from refeed.models.ridge.model import RidgeAutoencoder
-from refeed.seeds import mixed
+from refeed.seeds import seed_of_member
 
 __all__ = ["Member", "assemble", "build_member", "build_model", "config_of_member"]
 
@@ -55,7 +55,7 @@ def config_of_member(config: Config, member: int) -> Config:
     model, train = config.model, config.train
     if member >= train.ensemble and config.network and config.network_train:
         model, train = config.network, config.network_train
-    seed = mixed(config.train.seed, member, 0) if member else train.seed
+    seed = seed_of_member(config.train.seed, member)
     return Config(model=model, train=train.model_copy(update={"seed": seed}))
 
 

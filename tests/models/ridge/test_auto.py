@@ -12,6 +12,7 @@ from refeed.progress import silent
 from refeed.ratings.ids import Ids
 from refeed.ratings.pairs import Aligned, align_to
 from refeed.ratings.store import Ratings
+from refeed.seeds import seed_of_member
 
 
 class Off:
@@ -78,6 +79,27 @@ def test_the_best_priors_are_found_between_the_trials_and_made_stronger_for_a_wh
     assert settled.prior_users == pytest.approx(1.5 * scale * start, rel=0.07)  # two digits are kept
     assert settled.prior_vectors == pytest.approx(3 * scale * start, rel=0.07)
     assert len(tried) <= 6
+
+
+def test_an_ensemble_takes_the_geometric_mean_of_a_search_by_each_of_its_seeds() -> None:
+    train, held_out = ratings()
+    start = 500 * np.sqrt(len(train) / 100_000)
+    seeds = [seed_of_member(7, member) for member in range(3)]
+    best = dict(zip(seeds, (0.3, 1.0, 2.0), strict=True))  # each finds something else
+
+    def trained(config: Config, _: Ratings) -> Any:
+        found: Any = config.model
+        of_users = best[config.train.seed] * start
+        distance = np.log([found.prior_users / of_users, found.prior_vectors / (2 * of_users)])
+        return Off(held_out, 0.5 + 0.01 * float(np.square(distance).sum()))
+
+    train_config = TrainConfig(steps=300, warmup=50, seed=7, ensemble=3)
+    config = Config(model=RidgeConfig(), train=train_config)
+    settled: Any = resolve_auto(config, train, held_out, silent, trained)[0]
+    mean = (0.3 * 1.0 * 2.0) ** (1 / 3)
+    assert settled.model.prior_users == pytest.approx(1.5 * mean * start, rel=0.07)
+    assert settled.model.prior_vectors == pytest.approx(3 * mean * start, rel=0.07)
+    assert settled.train == train_config
 
 
 def test_that_of_users_gets_stronger_alone_where_who_rated_an_item_says_little() -> None:

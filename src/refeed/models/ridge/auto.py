@@ -16,6 +16,7 @@ from refeed.models.variances import variances_of
 from refeed.progress import Reporter
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
+from refeed.seeds import seed_of_member
 
 __all__ = ["AUTO_SETTINGS", "judged", "resolve_auto"]
 
@@ -69,7 +70,8 @@ def resolve_auto(
 ) -> tuple[Config, float]:
     """The same config without "auto", and the lowest validation RMSE of the trials (inf without any).
 
-    That is of the pairs that `judged` gives, clipped to the scale.
+    That is of the pairs that `judged` gives, clipped to the scale, and of the first search: an ensemble makes
+    one with the seed of each of its ridge autoencoders, and takes the geometric mean of the priors.
 
     Args:
         config: as given.
@@ -97,18 +99,42 @@ def resolve_auto(
     if "auto" not in (model.prior_users, model.prior_vectors):
         return config, np.inf
     of_users = _START * (len(train) / 100_000) ** _POWER
-    priors, lowest = (of_users, _RATIO * of_users), np.inf
-    if held_out is not None:
-        tried, known = _sample(train, held_out, config.train.seed)
-        if len(known):
-            # What is best grows with the ratings as the start does (benchmarks/RESULTS.md).
-            grown = (len(train) / len(tried)) ** _POWER
-            start = priors[0] / grown, priors[1] / grown
-            trials = _trials(len(tried), len(train))
-            search = _Search(_with_less(config, grown), trials, start, tried, known, reporter, trained)
-            best = search.best()
-            priors, lowest = (best[0] * grown, best[1] * grown), min(search.errors.values())
-    return _with_priors(config, *priors), lowest
+    priors = of_users, _RATIO * of_users
+    if held_out is None:
+        return _with_priors(config, *priors), np.inf
+    found, lowest = [], []
+    for member in range(config.train.ensemble):
+        if member:
+            reporter.say(f"the same search with the seed of model {member + 1} of {config.train.ensemble}")
+        seed = seed_of_member(config.train.seed, member)
+        own = config.model_copy(update={"train": config.train.model_copy(update={"seed": seed})})
+        best, error = _searched(own, priors, train, held_out, reporter, trained)
+        found.append(best)
+        lowest.append(error)
+    # What chance does to a search is evened out over an ensemble's, as its errors are.
+    of_users, of_vectors = np.exp(np.log(found).mean(axis=0)).tolist()
+    return _with_priors(config, of_users, of_vectors), lowest[0]
+
+
+def _searched(
+    config: Config,
+    priors: tuple[float, float],
+    train: Ratings,
+    held_out: Aligned,
+    reporter: Reporter,
+    trained: Trained,
+) -> tuple[tuple[float, float], float]:
+    """The best priors of F and V that trials by the config's seed find from these, and their lowest error."""
+    tried, known = _sample(train, held_out, config.train.seed)
+    if not len(known):
+        return priors, np.inf
+    # What is best grows with the ratings as the start does (benchmarks/RESULTS.md).
+    grown = (len(train) / len(tried)) ** _POWER
+    start = priors[0] / grown, priors[1] / grown
+    trials = _trials(len(tried), len(train))
+    search = _Search(_with_less(config, grown), trials, start, tried, known, reporter, trained)
+    best = search.best()
+    return (best[0] * grown, best[1] * grown), min(search.errors.values())
 
 
 def judged(train: Ratings, held_out: Aligned, seed: int) -> Bool[np.ndarray, " pairs"]:
