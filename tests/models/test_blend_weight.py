@@ -64,6 +64,24 @@ def test_a_network_that_is_right_of_people_of_few_ratings_alone_weighs_more_ther
     assert "for people of few ratings" in said
 
 
+@pytest.mark.parametrize("likes", ["few people", "histories of one length"])
+def test_where_nothing_tells_thin_histories_apart_there_is_one_weight(likes: str) -> None:
+    rng = np.random.default_rng(0)
+    if likes == "few people":
+        who, what = np.nonzero(rng.random((6, 60)) < np.linspace(0.1, 0.9, 6)[:, None])
+    else:
+        who, what = np.divmod(np.arange(400), 10)
+    user_ids, item_ids = Ids(f"u{n}" for n in range(40)), Ids(f"i{n}" for n in range(60))
+    ratings = Ratings.from_arrays(
+        who, what, rng.integers(1, 6, len(who)).astype(float), user_ids=user_ids, item_ids=item_ids
+    )
+    pairs, blend = align_to(ratings, ratings), blend_at_its_start(60)
+    blend.ridge, blend.network = (Fixed(pairs.values + rng.normal(0, 0.5, len(pairs))) for _ in "12")  # type: ignore[assignment]
+    weigh(blend, ratings, pairs)
+    assert float(blend.weight) == pytest.approx(0.5, abs=0.15)
+    assert float(blend.weight_if_thin) == 0
+
+
 @pytest.mark.parametrize(("weight", "if_thin", "idle"), [(0, 0, True), (-0.2, 0.1, True), (-0.2, 0.3, False)])
 def test_a_network_is_idle_if_it_weighs_nothing_whatever_the_history(
     weight: float, if_thin: float, *, idle: bool

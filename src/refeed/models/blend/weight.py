@@ -12,12 +12,13 @@ from refeed.ratings.store import Ratings
 __all__ = ["least_squares", "weigh", "will_weigh_nothing"]
 
 _SURE = 2.0  # standard errors
+_PEOPLE = 30  # whose validation ratings tell whether people of few ratings differ
 
 
 def weigh(blend: Blend, train: Ratings, held_out: Aligned) -> str:
     """Set a and b to the least squares on validation; b stays 0 where it may be chance.
 
-    Beyond chance: two standard errors, with the errors of a person taken together.
+    Beyond chance: two standard errors, with the errors of a person taken together, of 30 people at least.
 
     Args:
         blend: both its parts are trained.
@@ -32,11 +33,12 @@ def weigh(blend: Blend, train: Ratings, held_out: Aligned) -> str:
     errors, counts = held_out.values - ridge, train.user_counts[held_out.users]
     (weight,), _ = least_squares(apart[:, None], errors)
     if_thin = 0.0
-    both, deviations = least_squares(
-        np.column_stack([apart, apart * thinness(counts)]), errors, held_out.users
-    )
-    if abs(both[1]) > _SURE * deviations[1]:
-        weight, if_thin = both
+    # A standard error over people is one only if they are some, and of histories that differ.
+    if len(np.unique(held_out.users)) >= _PEOPLE and np.ptp(counts):
+        columns = np.column_stack([apart, apart * thinness(counts)])
+        both, deviations = least_squares(columns, errors, held_out.users)
+        if abs(both[1]) > _SURE * deviations[1]:
+            weight, if_thin = both
     blend.weight.fill_(float(weight if if_thin else np.clip(weight, 0, 1)))
     blend.weight_if_thin.fill_(float(if_thin))
     error = rmse(clipped(ridge + blend.weights(counts) * apart, train.scale), held_out.values)
