@@ -66,6 +66,18 @@ def test_where_validation_is_of_the_future_the_recipe_blend_is_named(
     assert ("the recipe blend" in (tmp_path / "said.txt").read_text()) is said
 
 
+def test_a_training_that_an_earlier_version_began_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    train, valid = simulated()
+    with pytest.raises(KeyboardInterrupt):
+        fit(train, valid, ridge_of(), tmp_path / "run", reporter=stopping_after(1))
+    config = tmp_path / "run" / "config.toml"
+    old = config.read_text().replace("spacing = true\n", "")  # a setting that it did not have
+    config.write_text(old)
+    with pytest.raises(ConfigError, match="begun by an earlier refeed"):
+        fit(train, valid, ridge_of(), tmp_path / "run", resume=True)
+    assert config.read_text() == old
+
+
 def test_a_ridge_autoencoder_stopped_and_resumed_equals_never_stopped(tmp_path: Path) -> None:
     config = ridge_of(batch=1, steps=150, checkpoint_minutes=1e-6)
     fit(*simulated(), config, tmp_path / "whole")

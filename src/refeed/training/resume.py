@@ -9,6 +9,7 @@ from refeed.config import Config, config_from_toml
 from refeed.errors import ConfigError
 from refeed.files import write_text
 from refeed.model_folder import STATE
+from refeed.model_header import digest_settings
 from refeed.models.ridge.auto import AUTO_SETTINGS
 from refeed.ratings.store import Ratings
 
@@ -37,12 +38,18 @@ def resumed_config(out: Path, config: Config, train: Ratings) -> Config:
     "auto" stays what was resolved from the ratings.
 
     Raises:
-        ConfigError: something else differs.
+        ConfigError: something else differs, or an earlier refeed began it, whose model had fewer settings.
     """
     before, after = _both(out, config)
     _check_same(out, before, after, train)
     going_on = Config.model_validate(after)
-    write_text(out / "config.toml", going_on.to_toml())
+    path = out / "config.toml"
+    if digest_settings(path.read_text(encoding="utf-8")) != digest_settings(going_on.to_toml()):
+        raise ConfigError(
+            f"the training in {out} was begun by an earlier refeed, whose model is not trained any more; "
+            "go on with that version, or train again into another --out"
+        )
+    write_text(path, going_on.to_toml())
     return going_on
 
 
