@@ -75,10 +75,12 @@ class RidgeConfig(Strict):
         noise: deviation of the noise that item vectors are multiplied by in every step.
         prior_vectors: precision of the items' vectors V; "auto": chosen on the validation ratings; without
             these, by the number of ratings.
-        prior_users: precision of what users add to the items they rated, F; "auto": likewise.
+        prior_users: precision of what users add to the vectors of the items they rated, F; "auto": likewise.
         prior_implicit: precision of what having rated an item says of a user, Y.
-        prior_bias: precision of the items' biases; "auto": from how much the items' levels differ, which
-            moments of the training ratings tell (`models/variances.py`).
+        prior_bias: precision of the items' biases; "auto": from how much the items' levels differ, by the
+            marginal likelihood of the training ratings (`models/ridge/mixed_levels.py`).
+        prior_user_bias: precision of what users add to the biases of the items they rated, f; "auto":
+            likewise.
         spacing: whether it is learned how far apart the levels of the scale are, as codes see them.
         drift: days over which the past of an item's level counts for its future; 0: its past counts alike,
             however long ago; "auto": chosen on the validation ratings, 0 without these or without times.
@@ -93,6 +95,7 @@ class RidgeConfig(Strict):
     prior_users: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     prior_implicit: Annotated[float, Field(ge=0)] = 3.0
     prior_bias: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    prior_user_bias: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     spacing: bool = True
     drift: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
 

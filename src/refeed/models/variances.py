@@ -20,7 +20,7 @@ from jaxtyping import Float64, Int64
 from refeed.ratings.blocks import blocks
 from refeed.ratings.store import Ratings
 
-__all__ = ["Variances", "variances_of"]
+__all__ = ["Variances", "sums_above_mean", "variances_of"]
 
 _LEAST, _MOST = 0.5, 200.0
 """A damping, in ratings: chance alone can make an estimated variance 0, or too large to be one."""
@@ -54,14 +54,8 @@ def variances_of(train: Ratings) -> Variances:
     Args:
         train: the ratings; memory-mapped arrays are fine.
     """
-    ratings, squares = len(train), 0.0
-    of_users, of_items = np.zeros(train.n_users), np.zeros(train.n_items)
-    for block in blocks(ratings):  # bounds what they take in float64
-        above = train.values[block].astype(np.float64) - train.mean
-        squares += float(np.square(above).sum())
-        users = np.searchsorted(train.indptr, np.arange(block.start, block.stop), side="right") - 1
-        of_users += np.bincount(users, weights=above, minlength=train.n_users)
-        of_items += np.bincount(train.items[block], weights=above, minlength=train.n_items)
+    ratings = len(train)
+    of_users, of_items, squares = sums_above_mean(train)
     by_user = _within(squares, of_users, train.user_counts)
     by_item = _within(squares, of_items, train.item_counts)
     in_users = ratings - np.count_nonzero(train.user_counts)
@@ -80,6 +74,20 @@ def variances_of(train: Ratings) -> Variances:
         0
     ]
     return Variances(*(float(variance) for variance in solved))
+
+
+def sums_above_mean(
+    train: Ratings,
+) -> tuple[Float64[np.ndarray, " users"], Float64[np.ndarray, " items"], float]:
+    """Σ (r − r̄) of each user and of each item, and Σ (r − r̄)² of all ratings."""
+    squares, of_users, of_items = 0.0, np.zeros(train.n_users), np.zeros(train.n_items)
+    for block in blocks(len(train)):  # bounds what they take in float64
+        above = train.values[block].astype(np.float64) - train.mean
+        squares += float(np.square(above).sum())
+        users = np.searchsorted(train.indptr, np.arange(block.start, block.stop), side="right") - 1
+        of_users += np.bincount(users, weights=above, minlength=train.n_users)
+        of_items += np.bincount(train.items[block], weights=above, minlength=train.n_items)
+    return of_users, of_items, squares
 
 
 def _within(

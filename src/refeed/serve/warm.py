@@ -80,6 +80,8 @@ def warm_rows(run: Path, old: TrainedModel) -> tuple[WarmRidge, ...]:
     (one,) = finished
     if state["vectors"].shape != one.vectors.shape or len(state["users"]) != old.histories.n_users:
         return finished
+    if "user_bias" not in state:  # an earlier version's
+        return finished
     apart = WarmRidge(
         one.item_ids,
         state["vectors"],
@@ -87,11 +89,12 @@ def warm_rows(run: Path, old: TrainedModel) -> tuple[WarmRidge, ...]:
         state["implicit"],
         float(state["scale"]),
         float(state["log_doubt"].exp()),
-        old.histories.mean,
-        float(old.histories.values.std(dtype=np.float64)) or 1.0,
+        one.mean,
+        one.deviation,
         one.knots,
         one.spacing,
         old.histories.user_ids,
         state["users"],
+        state["user_bias"],
     )
     return (apart,)

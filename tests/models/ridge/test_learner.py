@@ -20,7 +20,9 @@ from refeed.training.fit import fit
 
 USERS, ITEMS, WIDTH = 20, 9, 3
 CPU = torch.device("cpu")
-RIDGE = RidgeConfig(width=WIDTH, prior_users=500.0, prior_vectors=1000.0, prior_bias=10.0)
+RIDGE = RidgeConfig(
+    width=WIDTH, prior_users=500.0, prior_vectors=1000.0, prior_bias=10.0, prior_user_bias=500.0
+)
 
 
 def ratings() -> Ratings:

@@ -48,7 +48,15 @@ def test_one_update_moves_f_by_its_share_where_everybody_rates_everything() -> N
         user_ids=Ids(f"u{user}" for user in range(people)),
         item_ids=Ids(f"i{item}" for item in range(items)),
     )
-    model = RidgeConfig(width=2, prior_users=1.0, prior_vectors=1.0, prior_bias=1.0, hidden=0.0, noise=0.0)
+    model = RidgeConfig(
+        width=2,
+        prior_users=1.0,
+        prior_vectors=1.0,
+        prior_bias=1.0,
+        prior_user_bias=1.0,
+        hidden=0.0,
+        noise=0.0,
+    )
     config = Config(model=model, train=TrainConfig(optimizer="adam", lr=0.01))
     learner = RidgeLearner(config, train, torch.device("cpu"))
     optimizer = make_optimizer(learner.parameter_groups(), config.train)

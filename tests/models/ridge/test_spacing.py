@@ -16,7 +16,9 @@ from refeed.ratings.store import Ratings
 from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
 
-RIDGE = RidgeConfig(width=3, prior_users=500.0, prior_vectors=100.0, prior_bias=10.0, drift=0.0)
+RIDGE = RidgeConfig(
+    width=3, prior_users=500.0, prior_vectors=100.0, prior_bias=10.0, prior_user_bias=500.0, drift=0.0
+)
 
 levels = st.lists(st.integers(-100, 100), min_size=1, max_size=12, unique=True).map(sorted)
 

@@ -12,7 +12,8 @@ from refeed.config import Config, RidgeConfig
 from refeed.errors import ConfigError
 from refeed.evaluation.metrics import clipped, rmse
 from refeed.models.interface import Model
-from refeed.models.variances import variances_of
+from refeed.models.ridge.levels import priors_of
+from refeed.models.ridge.mixed_levels import dampings_of
 from refeed.progress import Reporter
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
@@ -23,7 +24,7 @@ __all__ = ["AUTO_SETTINGS", "judged", "resolve_auto"]
 Trained = Callable[[Config, Ratings], Model]
 """Trains a model with all its updates."""
 
-AUTO_SETTINGS = ("width", "prior_vectors", "prior_users", "prior_bias")
+AUTO_SETTINGS = ("width", "prior_vectors", "prior_users", "prior_bias", "prior_user_bias")
 """The settings of a model that may say "auto"."""
 
 _START, _POWER = 500.0, 0.5
@@ -93,9 +94,10 @@ def resolve_auto(
         )
     if model.width == "auto":
         config = _with(config, {"width": _width(train)})
-    if model.prior_bias == "auto":
-        # The penalty is prior / 2 × b² beside a sum of squared errors.
-        config = _with(config, {"prior_bias": _round(2 * variances_of(train).item_damping)})
+    if "auto" in (model.prior_bias, model.prior_user_bias):
+        dampings = dampings_of(train, config.train.seed)
+        of_items, of_users = priors_of(dampings)
+        config = _with_auto(config, {"prior_bias": of_items, "prior_user_bias": of_users})
     if "auto" not in (model.prior_users, model.prior_vectors):
         return config, np.inf
     of_users = _START * (len(train) / 100_000) ** _POWER
@@ -160,10 +162,12 @@ def _width(train: Ratings) -> int:
 
 
 def _with_priors(config: Config, of_users: float, of_vectors: float) -> Config:
+    return _with_auto(config, {"prior_users": of_users, "prior_vectors": of_vectors})
+
+
+def _with_auto(config: Config, found: Mapping[str, float]) -> Config:
     """What a config gives stays as it is given."""
-    model = config.model
-    priors = {"prior_users": of_users, "prior_vectors": of_vectors}
-    auto = {name: _round(value) for name, value in priors.items() if getattr(model, name) == "auto"}
+    auto = {name: _round(value) for name, value in found.items() if getattr(config.model, name) == "auto"}
     return _with(config, auto)
 
 

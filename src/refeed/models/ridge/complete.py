@@ -3,6 +3,7 @@
 from refeed.models.calibrate import calibrate
 from refeed.models.ridge.drift import carry_forward
 from refeed.models.ridge.held_out import some_of
+from refeed.models.ridge.interaction_matrix import InteractionMatrix
 from refeed.models.ridge.item_noise import set_noise
 from refeed.models.ridge.levels import hold_to_biases
 from refeed.models.ridge.model import RidgeAutoencoder
@@ -15,7 +16,12 @@ __all__ = ["complete"]
 
 
 def complete(
-    model: RidgeAutoencoder, train: Ratings, held_out: Aligned | None, *, seed: int = 0
+    model: RidgeAutoencoder,
+    train: Ratings,
+    held_out: Aligned | None,
+    interactions: InteractionMatrix | None = None,
+    *,
+    seed: int = 0,
 ) -> str | None:
     """Temper codes, weigh ratings, carry drift forward, move the level, and calibrate the intervals.
 
@@ -25,6 +31,7 @@ def complete(
         model: trained; is changed.
         train: the training ratings.
         held_out: the validation ratings.
+        interactions: who rated what in the training, where it is there already.
         seed: of all draws.
 
     Returns:
@@ -36,7 +43,7 @@ def complete(
     said = [
         temper(model, train, some, seed=seed),
         set_noise(model, train, some, seed=seed),
-        hold_to_biases(model, train, some, seed=seed),
+        hold_to_biases(model, train, some, interactions, seed=seed),
         carry_forward(model, train, some, model.config, seed=seed),
         shift_level(model, train, held_out),
     ]

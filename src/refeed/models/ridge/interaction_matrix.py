@@ -30,6 +30,7 @@ class InteractionMatrix:
             order = np.argsort(train.items, kind="stable")
             users = torch.from_numpy(train.users[order].astype(np.int32))
             starts = torch.from_numpy(np.concatenate([[0], np.cumsum(train.item_counts)]).astype(np.int32))
+        self.device = device
         self._of_users = items.to(device), bounds[:-1].to(device)
         self._of_items = users.to(device), starts[:-1].to(device)
 

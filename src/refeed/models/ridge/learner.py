@@ -3,7 +3,7 @@
 Every rating is predicted from the user's others. What an item is, is learned from who rated it, too (notation
 as in `models/ridge/model.py`):
 
-    v_i = V_i + n_i^-½ Σ_{w rated i} F_w[:k],    b_i = b0_i + n_i^-½ Σ_{w rated i} F_w[k]
+    v_i = V_i + n_i^-½ Σ_{w rated i} F_w,    b_i = b0_i + n_i^-½ Σ_{w rated i} f_w
 
 While a batch of users is predicted, these sums leave the batch's own users out (cross-fitting): an item must
 not know who is asking. The loss is the mean squared error over the batch's ratings; a share of these is
@@ -104,28 +104,30 @@ class RidgeLearner(nn.Module):
             model.prior_users,
             model.prior_vectors,
             model.prior_bias,
+            model.prior_user_bias,
         ):
             raise TypeError("the width and the priors must be resolved first (models/ridge/auto.py)")
         self.config, self.rows = model, train
         dtype = torch.float64 if config.train.precision == "float64" else torch.float32
         width, like = int(model.width), torch.empty(0, dtype=dtype, device=device)
-        self.mean = train.mean
+        self._interactions = InteractionMatrix(train, device)
+        # Rare items are touched by few steps: what these can't learn must be there at the start.
+        levels, scale = levels_of(train, model, self._interactions)
+        self.mean = levels.mean
         self.deviation = float(train.values.std(dtype=np.float64)) or 1.0
         self.knots = knots_of(train.values)
         self._knots = torch.from_numpy((self.knots - self.mean) / self.deviation).to(like)
         self._curved = torch.from_numpy(curved(self.knots, train.values)).to(like)
-        self._interactions = InteractionMatrix(train, device)
         counts = torch.from_numpy(train.item_counts)
-        self._root = counts.clamp(min=1).to(like).rsqrt()[:, None]
+        self.root = counts.clamp(min=1).to(like).rsqrt()[:, None]
         self._rareness = 1 / (counts.to(like) + RARE)
         generator = torch.Generator().manual_seed(config.train.seed)
         start = torch.randn(train.n_items, width, generator=generator) * _START
         self.vectors = nn.Parameter(start.to(like))
-        # Rare items are touched by few steps: what these can't learn must be there at the start.
-        levels, scale = levels_of(train, model.shrinkage)
-        self.bias = nn.Parameter(torch.from_numpy(levels / self.deviation).to(like))
+        self.bias = nn.Parameter(torch.from_numpy(levels.items / self.deviation).to(like))
         self.scale = nn.Parameter(like.new_tensor(scale))
-        self.users = nn.Parameter(like.new_zeros(train.n_users, width + 1))
+        self.users = nn.Parameter(like.new_zeros(train.n_users, width))
+        self.user_bias = nn.Parameter(torch.from_numpy(levels.raters / self.deviation).to(like))
         self.implicit = nn.Parameter(like.new_zeros(train.n_items, width + 1))
         self.log_doubt = nn.Parameter(like.new_tensor(np.log(_DOUBT)))
         self.spacing = nn.Parameter(like.new_zeros(len(self.knots)), requires_grad=model.spacing)
@@ -139,12 +141,18 @@ class RidgeLearner(nn.Module):
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the optimizer moves, each with its prior as an L2 penalty."""
         model, ratings = self.config, len(self.rows)
+        share = share_of_rate(self.rows.item_counts)
         return [
             {"params": [self.vectors], "weight_decay": float(model.prior_vectors) / ratings},
             {
                 "params": [self.users],
                 "weight_decay": float(model.prior_users) / ratings,
-                "share": share_of_rate(self.rows.item_counts),
+                "share": share,
+            },
+            {
+                "params": [self.user_bias],
+                "weight_decay": float(model.prior_user_bias) / ratings,
+                "share": share,
             },
             {"params": [self.implicit], "weight_decay": model.prior_implicit / ratings},
             {"params": [self.bias], "weight_decay": float(model.prior_bias) / ratings},
@@ -171,7 +179,7 @@ class RidgeLearner(nn.Module):
         """What can be set only once the rest is learned (`complete.py`; see `Learner`)."""
         if not isinstance(model, RidgeAutoencoder):
             raise TypeError(f"a ridge autoencoder is completed here, not a {type(model).__name__}")
-        return complete(model, train, held_out, seed=self._seed)
+        return complete(model, train, held_out, self._interactions, seed=self._seed)
 
     # ------------------------------------------------------------------ batches
 
@@ -232,7 +240,7 @@ class RidgeLearner(nn.Module):
         self, example: RidgeExample, generator: torch.Generator, runtime: Runtime
     ) -> Float[Tensor, ""]:
         """Set the gradients of a batch's loss, which is returned; those of F only when its update is due."""
-        self.users.grad = None
+        self.users.grad = self.user_bias.grad = None
         cells, ratings = example.distinct, runtime.total(len(example.items))
         vectors, bias = self._items_of(example)
         noise = torch.randn(vectors.shape, generator=generator, dtype=vectors.dtype, device=vectors.device)
@@ -260,7 +268,7 @@ class RidgeLearner(nn.Module):
         self._set_gradient(self.bias, cells, of_items[:, -1])
         self._set_gradient(self.implicit, cells, grad_implicit)
         self._cells = cells
-        self._wait(example, of_items * self._root[cells])
+        self._wait(example, of_items * self.root[cells])
         return loss
 
     def _set_gradient(self, parameter: nn.Parameter, cells: Int64[Tensor, " distinct"], rows: Tensor) -> None:
@@ -316,7 +324,8 @@ class RidgeLearner(nn.Module):
         self.steps += 1
         every = max(1, len(self.rows) // (_OFTEN * max(len(example.by_user[0]), 1)))
         if int(self.steps) % every == 0:
-            self.users.grad = (self._interactions.over_items(self.waiting) - self.own) / every
+            gradient = (self._interactions.over_items(self.waiting) - self.own) / every
+            self.users.grad, self.user_bias.grad = gradient[:, :-1].contiguous(), gradient[:, -1].contiguous()
             self.waiting.zero_()
             self.own.zero_()
 
@@ -329,10 +338,15 @@ class RidgeLearner(nn.Module):
         return self._curved @ self.spacing
 
     @torch.no_grad()
+    def _of_users(self, some: slice | Int64[Tensor, " some"] = slice(None)) -> Float[Tensor, "some width"]:
+        """F and f of some users, or of all, side by side."""
+        return torch.cat([self.users[some], self.user_bias[some, None]], dim=1)
+
+    @torch.no_grad()
     def sums(self) -> Float[Tensor, "items width"]:
-        """Σ F over the users who rated each item; computed anew once F has changed."""
+        """Σ F and Σ f over the users who rated each item; computed anew once these have changed."""
         if self._sums is None:
-            self._sums = self._interactions.over_users(self.users.detach())
+            self._sums = self._interactions.over_users(self._of_users())
         return self._sums
 
     # ------------------------------------------------------------------ the model
@@ -362,15 +376,15 @@ class RidgeLearner(nn.Module):
         self, example: RidgeExample
     ) -> tuple[Float[Tensor, "distinct width"], Float[Tensor, " distinct"]]:
         """The v and b of a batch's items, the batch's own users left out of the sums."""
-        cells, members = example.distinct, self.users.detach()[example.users]
+        cells, members = example.distinct, self._of_users(example.users)
         own = embedding_bag(example.by_item[0], members, example.by_item[1], mode="sum")
-        pooled = (self.sums()[cells] - own) * self._root[cells]
+        pooled = (self.sums()[cells] - own) * self.root[cells]
         return self.vectors.detach()[cells] + pooled[:, :-1], self.bias.detach()[cells] + pooled[:, -1]
 
     @torch.no_grad()
     def finished(self) -> RidgeAutoencoder:
         """The model that these parameters make."""
-        pooled = self.sums() * self._root
+        pooled = self.sums() * self.root
         model = RidgeAutoencoder(self.config, self.rows.n_items).to(pooled.device)
         if pooled.dtype == torch.float64:
             model.double()

@@ -27,12 +27,13 @@ class WarmRidge:
         implicit: Y.
         scale: s.
         doubt: a.
-        mean: of the ratings that it was trained on.
-        deviation: of these.
+        mean: what its biases are around.
+        deviation: of the ratings that it was trained on.
         knots: ratings, between which g is linear.
         spacing: g at the knots.
-        user_ids: of the rows of F.
+        user_ids: of the rows of F and f.
         users: F; None where only the finished model is left.
+        user_bias: f; None likewise.
     """
 
     item_ids: Ids
@@ -46,7 +47,8 @@ class WarmRidge:
     knots: Float64[Tensor, " knots"]
     spacing: Float[Tensor, " knots"]
     user_ids: Ids | None = None
-    users: Float[Tensor, "users width_and_one"] | None = None
+    users: Float[Tensor, "users width"] | None = None
+    user_bias: Float[Tensor, " users"] | None = None
 
     @classmethod
     def of(cls, model: RidgeAutoencoder, item_ids: Ids) -> "WarmRidge":
@@ -72,6 +74,9 @@ class WarmRidge:
             How many items have got theirs.
         """
         items = _Rows.common(learner.rows.item_ids, self.item_ids)
+        if self.users is None:  # what people add is in the items' rows already
+            learner.bias.add_((learner.sums() * learner.root)[:, -1])
+            learner.user_bias.zero_()
         items.copy(self.vectors, learner.vectors)
         items.copy(self.implicit, learner.implicit)
         # The same rating, in the units of the new training.
@@ -81,8 +86,10 @@ class WarmRidge:
         learner.spacing.copy_(torch.from_numpy(shifts * self.deviation / learner.deviation))
         learner.scale.fill_(self.scale)
         learner.log_doubt.fill_(self.doubt).log_()
-        if self.users is not None and self.user_ids is not None:
-            _Rows.common(learner.rows.user_ids, self.user_ids).copy(self.users, learner.users)
+        if self.users is not None and self.user_bias is not None and self.user_ids is not None:
+            users = _Rows.common(learner.rows.user_ids, self.user_ids)
+            users.copy(self.users, learner.users)
+            users.copy(self.user_bias, learner.user_bias)
         learner.refresh()
         return len(items.new)
 
