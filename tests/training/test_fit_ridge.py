@@ -17,7 +17,8 @@ from refeed.errors import ConfigError, ModelError, TrainingDivergedError
 from refeed.models.ensemble import Ensemble, RidgeEnsemble
 from refeed.models.intervals import Uncertain
 from refeed.models.ridge import auto as auto_module
-from refeed.models.variances import variances_of
+from refeed.models.ridge.levels import priors_of
+from refeed.models.ridge.mixed_levels import dampings_of
 from refeed.progress import Reporter, report_progress, silent
 from refeed.ratings.pairs import align_to
 from refeed.trained_model import TrainedModel
@@ -148,15 +149,20 @@ def test_the_prior_of_items_levels_follows_from_how_much_they_differ(tmp_path: P
     fit(train, valid, ridge_of(steps=1), tmp_path / "run")
     settled = TrainedModel.load(tmp_path / "run").config.model
     assert isinstance(settled, RidgeConfig)
-    assert settled.prior_bias == pytest.approx(2 * variances_of(train).item_damping, rel=0.05)
+    expected = priors_of(dampings_of(train))
+    assert (settled.prior_bias, settled.prior_user_bias) == pytest.approx(expected, rel=0.05)
 
 
 def test_a_training_that_only_gets_worse_starts_again_at_a_lower_rate(tmp_path: Path) -> None:
     train, valid = simulated()
     # The more is learned, the worse the opposite of it is predicted, whatever the rate.
     opposite = replace(valid, values=(2 * train.mean - valid.values).astype(np.float32))
+    # Of levels much is there from the start, and some of it may be unlearned.
+    config = ridge_of(schedule="constant")
+    still = config.model.model_copy(update={"prior_bias": 1e4, "prior_user_bias": 1e4})
+    config = config.model_copy(update={"model": still})
     with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
-        fit(train, opposite, ridge_of(schedule="constant"), tmp_path / "run", reporter=reporter)
+        fit(train, opposite, config, tmp_path / "run", reporter=reporter)
     lines, said = metrics_of(tmp_path / "run"), (tmp_path / "said.txt").read_text()
     assert said.count("starts again at a learning rate of") == 3
     assert [line["epoch"] for line in lines] == [1, 2, 3]

@@ -141,23 +141,19 @@ class RidgeLearner(nn.Module):
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the optimizer moves, each with its prior as an L2 penalty."""
         model, ratings = self.config, len(self.rows)
+
+        def group(parameter: nn.Parameter, prior: float | str, **more: float) -> dict[str, Any]:
+            return {"params": [parameter], "weight_decay": float(prior) / ratings, **more}
+
         share = share_of_rate(self.rows.item_counts)
         return [
-            {"params": [self.vectors], "weight_decay": float(model.prior_vectors) / ratings},
-            {
-                "params": [self.users],
-                "weight_decay": float(model.prior_users) / ratings,
-                "share": share,
-            },
-            {
-                "params": [self.user_bias],
-                "weight_decay": float(model.prior_user_bias) / ratings,
-                "share": share,
-            },
-            {"params": [self.implicit], "weight_decay": model.prior_implicit / ratings},
-            {"params": [self.bias], "weight_decay": float(model.prior_bias) / ratings},
+            group(self.vectors, model.prior_vectors),
+            group(self.users, model.prior_users, share=share),
+            group(self.user_bias, model.prior_user_bias, share=share),
+            group(self.implicit, model.prior_implicit),
+            group(self.bias, model.prior_bias),
             {"params": [self.scale, self.log_doubt], "weight_decay": 0.0},
-            {"params": [self.spacing], "weight_decay": _PRIOR_SPACING / ratings},
+            group(self.spacing, _PRIOR_SPACING),
         ]
 
     def sparse_matrices(self, touched: float) -> tuple[()]:  # noqa: ARG002
