@@ -15,7 +15,8 @@ with sums over the user's n_u rated items j, which n_j users rated in training. 
 | letter | field | what it is |
 |---|---|---|
 | V_i | `RidgeLearner.vectors` | an item's own vector |
-| F_w | `RidgeLearner.users` | what a user w adds to the vectors and biases of the items that they rated |
+| F_w | `RidgeLearner.users` | what a user w adds to the vectors of the items that they rated |
+| f_w | `RidgeLearner.user_bias` | what a user w adds to their biases |
 | v_i | `RidgeAutoencoder.vectors` | V_i and its users' F together, after training |
 | b_i | `RidgeAutoencoder.bias` | an item's bias, standardised |
 | d_i | `RidgeAutoencoder.drift` | how far it has moved at the end of training |
@@ -32,7 +33,7 @@ with sums over the user's n_u rated items j, which n_j users rated in training. 
 | A | `precision_of` plus Σ w x xᵀ | the posterior's precision; A⁻¹ is `Posterior.covariance` |
 | z | `Posterior.mean` | the code |
 
-How v, b, Y, s and a are learned is `learner.py`; what levels of the scale say, g, is `spacing.py`; how far an
+How v, b, Y, s and a are learned is `learner.py`, from the levels of `mixed_levels.py` on; what levels of the scale say, g, is `spacing.py`; how far an
 item has moved since, d, is `drift.py`; how noisy its ratings are, τ and w, is `item_noise.py`. As z is
 linear in the y_j, a prediction is a sum of one part for each of them (`explain`); and as it is a
 posterior mean, it comes with a predictive standard deviation (`predictive_std`).
