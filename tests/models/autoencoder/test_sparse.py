@@ -87,3 +87,19 @@ def test_pairs_may_come_in_any_order() -> None:
     hidden = torch.tensor([[1.0, 10.0]], dtype=torch.float64)
     assert decode_at(hidden, weight, batch).tolist() == [98.0, 10.0, 54.0]
     assert encode(weight, batch.values, batch).tolist() == [[12.0, 15.0]]
+
+
+def test_arrays_that_cannot_be_written_to_are_copied_without_a_warning() -> None:
+    indptr = np.array([0, 2, 3])
+    items, values = np.array([0, 2, 1], dtype=np.int32), np.array([1.0, 2.0, 3.0], dtype=np.float32)
+    for array in (items, values):  # as a store's mapped files are
+        array.setflags(write=False)
+    torch.set_warn_always(True)  # else it warns once in a process; warnings are errors here
+    try:
+        batch = Batch.from_numpy(
+            indptr, items, values, n_items=3, device=torch.device("cpu"), dtype=torch.float32
+        )
+    finally:
+        torch.set_warn_always(False)
+    assert batch.items.tolist() == [0, 2, 1]
+    assert batch.values.tolist() == [1, 2, 3]

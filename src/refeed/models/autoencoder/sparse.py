@@ -75,8 +75,9 @@ class Batch:
         """Move a batch's arrays to a device."""
         return cls(
             indptr=torch.from_numpy(indptr.astype(np.int32)).to(device),
-            items=torch.from_numpy(items.astype(np.int32, copy=False)).to(device),
-            values=torch.from_numpy(values).to(device, dtype),
+            # A store's mapped arrays can't be written to, of which PyTorch warns: these are copied.
+            items=torch.from_numpy(np.require(items, np.int32, "W")).to(device),
+            values=torch.from_numpy(np.require(values, requirements="W")).to(device, dtype),
             n_items=n_items,
         )
 

@@ -33,10 +33,11 @@ with sums over the user's n_u rated items j, which n_j users rated in training. 
 | A | `precision_of` plus Σ w x xᵀ | the posterior's precision; A⁻¹ is `Posterior.covariance` |
 | z | `Posterior.mean` | the code |
 
-How v, b, Y, s and a are learned is `learner.py`, from the levels of `mixed_levels.py` on; what levels of the scale say, g, is `spacing.py`; how far an
-item has moved since, d, is `drift.py`; how noisy its ratings are, τ and w, is `item_noise.py`. As z is
-linear in the y_j, a prediction is a sum of one part for each of them (`explain`); and as it is a
-posterior mean, it comes with a predictive standard deviation (`predictive_std`).
+How v, b, Y, s and a are learned is `learner.py`, from the levels of `mixed_levels.py` on; what levels of
+the scale say, g, is `spacing.py`; how far an item has moved since, d, is `drift.py`; how noisy its ratings
+are, τ and w, is `item_noise.py`. As z is linear in the y_j, a prediction is a sum of one part for each of
+them (`explain`); and as it is a posterior mean, it comes with a predictive standard deviation
+(`predictive_std`).
 """
 
 from collections.abc import Iterator
