@@ -80,21 +80,16 @@ def warm_rows(run: Path, old: TrainedModel) -> tuple[WarmRidge, ...]:
     (one,) = finished
     if state["vectors"].shape != one.vectors.shape or len(state["users"]) != old.histories.n_users:
         return finished
-    if "user_bias" not in state:  # an earlier version's
-        return finished
     apart = WarmRidge(
         one.item_ids,
         state["vectors"],
-        state["bias"],
         state["implicit"],
         float(state["scale"]),
         float(state["log_doubt"].exp()),
-        one.mean,
         one.deviation,
         one.knots,
         one.spacing,
         old.histories.user_ids,
-        state["users"],
-        state["user_bias"],
+        state["users"][:, : one.vectors.shape[1]],  # an earlier version had f beside F
     )
     return (apart,)

@@ -119,7 +119,7 @@ class RidgeLearner(nn.Module):
         self._knots = torch.from_numpy((self.knots - self.mean) / self.deviation).to(like)
         self._curved = torch.from_numpy(curved(self.knots, train.values)).to(like)
         counts = torch.from_numpy(train.item_counts)
-        self.root = counts.clamp(min=1).to(like).rsqrt()[:, None]
+        self._root = counts.clamp(min=1).to(like).rsqrt()[:, None]
         self._rareness = 1 / (counts.to(like) + RARE)
         generator = torch.Generator().manual_seed(config.train.seed)
         start = torch.randn(train.n_items, width, generator=generator) * _START
@@ -264,7 +264,7 @@ class RidgeLearner(nn.Module):
         self._set_gradient(self.bias, cells, of_items[:, -1])
         self._set_gradient(self.implicit, cells, grad_implicit)
         self._cells = cells
-        self._wait(example, of_items * self.root[cells])
+        self._wait(example, of_items * self._root[cells])
         return loss
 
     def _set_gradient(self, parameter: nn.Parameter, cells: Int64[Tensor, " distinct"], rows: Tensor) -> None:
@@ -374,13 +374,13 @@ class RidgeLearner(nn.Module):
         """The v and b of a batch's items, the batch's own users left out of the sums."""
         cells, members = example.distinct, self._of_users(example.users)
         own = embedding_bag(example.by_item[0], members, example.by_item[1], mode="sum")
-        pooled = (self.sums()[cells] - own) * self.root[cells]
+        pooled = (self.sums()[cells] - own) * self._root[cells]
         return self.vectors.detach()[cells] + pooled[:, :-1], self.bias.detach()[cells] + pooled[:, -1]
 
     @torch.no_grad()
     def finished(self) -> RidgeAutoencoder:
         """The model that these parameters make."""
-        pooled = self.sums() * self.root
+        pooled = self.sums() * self._root
         model = RidgeAutoencoder(self.config, self.rows.n_items).to(pooled.device)
         if pooled.dtype == torch.float64:
             model.double()

@@ -18,37 +18,32 @@ __all__ = ["WarmRidge"]
 class WarmRidge:
     """What a ridge autoencoder has learned, to start another training from.
 
-    Biases are in units of the ratings' standard deviation and around their mean, so both come along.
+    The levels of items and people do not come along: they are solved anew in closed form
+    (`mixed_levels.py`), and so follow the new ratings at once.
 
     Args:
         item_ids: of the rows.
         vectors: V; of a finished model v, which has F in it.
-        bias: b0; of a finished model b.
         implicit: Y.
         scale: s.
         doubt: a.
-        mean: what its biases are around.
         deviation: of the ratings that it was trained on.
         knots: ratings, between which g is linear.
         spacing: g at the knots.
-        user_ids: of the rows of F and f.
+        user_ids: of the rows of F.
         users: F; None where only the finished model is left.
-        user_bias: f; None likewise.
     """
 
     item_ids: Ids
     vectors: Float[Tensor, "items width"]
-    bias: Float[Tensor, " items"]
     implicit: Float[Tensor, "items width_and_one"]
     scale: float
     doubt: float
-    mean: float
     deviation: float
     knots: Float64[Tensor, " knots"]
     spacing: Float[Tensor, " knots"]
     user_ids: Ids | None = None
     users: Float[Tensor, "users width"] | None = None
-    user_bias: Float[Tensor, " users"] | None = None
 
     @classmethod
     def of(cls, model: RidgeAutoencoder, item_ids: Ids) -> "WarmRidge":
@@ -56,11 +51,9 @@ class WarmRidge:
         return cls(
             item_ids,
             model.vectors,
-            model.bias,
             model.implicit,
             float(model.scale),
             float(model.doubt),
-            float(model.mean),
             float(model.deviation),
             model.knots,
             model.spacing,
@@ -74,22 +67,14 @@ class WarmRidge:
             How many items have got theirs.
         """
         items = _Rows.common(learner.rows.item_ids, self.item_ids)
-        if self.users is None:  # what people add is in the items' rows already
-            learner.bias.add_((learner.sums() * learner.root)[:, -1])
-            learner.user_bias.zero_()
         items.copy(self.vectors, learner.vectors)
         items.copy(self.implicit, learner.implicit)
-        # The same rating, in the units of the new training.
-        bias = (self.bias * self.deviation + self.mean - learner.mean) / learner.deviation
-        items.copy(bias, learner.bias)
         shifts = np.interp(learner.knots, self.knots.cpu(), self.spacing.cpu())
         learner.spacing.copy_(torch.from_numpy(shifts * self.deviation / learner.deviation))
         learner.scale.fill_(self.scale)
         learner.log_doubt.fill_(self.doubt).log_()
-        if self.users is not None and self.user_bias is not None and self.user_ids is not None:
-            users = _Rows.common(learner.rows.user_ids, self.user_ids)
-            users.copy(self.users, learner.users)
-            users.copy(self.user_bias, learner.user_bias)
+        if self.users is not None and self.user_ids is not None:
+            _Rows.common(learner.rows.user_ids, self.user_ids).copy(self.users, learner.users)
         learner.refresh()
         return len(items.new)
 
