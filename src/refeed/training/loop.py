@@ -23,7 +23,7 @@ from refeed.training.batches import Batches
 from refeed.training.checkpoint import Place
 from refeed.training.schedule import learning_rate
 
-__all__ = ["EpochEnd", "EpochStart", "Event", "Update", "train"]
+__all__ = ["EpochEnd", "EpochStart", "Event", "Update", "epochs_of", "train"]
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def train(
     """
     generator = torch.Generator(runtime.device)
     while not _is_over(place, config, len(batches)):
-        yield EpochStart(place.epoch, _epochs(config, len(batches)), place.users, batches.users_an_epoch)
+        yield EpochStart(place.epoch, epochs_of(config, len(batches)), place.users, batches.users_an_epoch)
         learner.train()  # type: ignore[attr-defined]  # learners are modules, too
         for share in batches.epoch(place.epoch, place.batch):
             if config.steps is not None and place.epoch * len(batches) + place.batch >= config.steps:
@@ -152,10 +152,11 @@ def _finite(
     )
 
 
-def _epochs(config: TrainConfig, batches: int) -> int:
+def epochs_of(config: TrainConfig, batches: int) -> int:
+    """How many epochs a training has at most, the last perhaps in part."""
     return config.epochs if config.steps is None else math.ceil(config.steps / batches)
 
 
 def _is_over(place: Place, config: TrainConfig, batches: int) -> bool:
     patience_is_over = config.patience > 0 and place.epoch - place.best_epoch >= config.patience
-    return patience_is_over or place.idle or place.epoch >= _epochs(config, batches)
+    return patience_is_over or place.idle or place.epoch >= epochs_of(config, batches)

@@ -31,7 +31,7 @@ from refeed.runtime import Runtime
 from refeed.trained_model import TrainedModel
 from refeed.training.batches import Batches
 from refeed.training.checkpoint import Place, load_checkpoint, place_of
-from refeed.training.loop import EpochEnd, EpochStart, train
+from refeed.training.loop import EpochEnd, EpochStart, epochs_of, train
 from refeed.training.measure import valid_rmse
 from refeed.training.output import Folder, Metrics, Output
 from refeed.training.stopping import catch_stop_signals
@@ -214,6 +214,9 @@ class _Member:
         """Train to the end; or the reason why it must start again at a lower rate."""
         task, saved = self.task, time.perf_counter()
         config, epochs = lower_rate(self.config, self.place).train, 0
+        # A training that was stopped between an epoch and this question is asked it when it goes on.
+        if (why := self._too_fast(epochs_of(config, len(self.batches)))) is not None:
+            return why
         loop = train(self.learner, self.optimizer, self.batches, config, task.runtime, self.place)
         for event in loop:
             if isinstance(event, EpochStart):
@@ -221,11 +224,8 @@ class _Member:
                 task.reporter.start_epoch(event.epoch, event.epochs, event.done, event.users)
             elif isinstance(event, EpochEnd):
                 self._end_epoch(event, epochs)
-                if is_too_fast(self.config, self.place, epochs):
-                    return (
-                        f"the validation RMSE was lowest after the first epoch, {self.place.best_rmse:.4f}, "
-                        f"and only got worse (the last: {self.place.metrics[-1]['valid_rmse']:.4f})"
-                    )
+                if (why := self._too_fast(epochs)) is not None:
+                    return why
             else:
                 task.reporter.advance(event.users, event.loss)
                 if task.runtime.total(int(stop())):
@@ -239,6 +239,15 @@ class _Member:
         ):
             return f"the training ends worse than a trial of its settings did ({self.place.tried:.4f})"
         return None
+
+    def _too_fast(self, epochs: int) -> str | None:
+        """Why the rate is too high, if it is."""
+        if not is_too_fast(self.config, self.place, epochs):
+            return None
+        return (
+            f"the validation RMSE was lowest after the first epoch, {self.place.best_rmse:.4f}, "
+            f"and only got worse (the last: {self.place.metrics[-1]['valid_rmse']:.4f})"
+        )
 
     def _start_again(self, why: str) -> None:
         """Forget this member's training, and lower its rate."""
