@@ -17,7 +17,7 @@ from refeed.lite.recommender import Recommender as LiteRecommender
 from refeed.models.blend.model import Blend
 from refeed.models.intervals import Uncertain
 from refeed.models.ridge.model import RidgeAutoencoder
-from refeed.progress import report_progress
+from refeed.progress import report_progress, silent
 from refeed.ratings.ids import Ids
 from refeed.ratings.pairs import align_to
 from refeed.ratings.store import Ratings
@@ -166,9 +166,15 @@ def test_a_blend_stopped_anywhere_and_resumed_equals_never_stopped(
 def test_until_the_network_is_trained_the_folder_predicts_as_the_ridge_autoencoder(tmp_path: Path) -> None:
     train, valid = simulated()
     alone = blend_of().model_copy(update={"network": None, "network_train": None})
-    fit(train, valid, alone, tmp_path / "alone")
-    with pytest.raises(KeyboardInterrupt):
-        fit(train, valid, blend_of(), tmp_path / "stopped", reporter=stopping_after(4))
+    heard: list[object] = []
+
+    class Counting(type(silent)):  # type: ignore[misc]
+        def end_epoch(self, metrics: object) -> None:
+            heard.append(metrics)
+
+    fit(train, valid, alone, tmp_path / "alone", reporter=Counting())
+    with pytest.raises(KeyboardInterrupt):  # in the network's second epoch
+        fit(train, valid, blend_of(), tmp_path / "stopped", reporter=stopping_after(len(heard) + 1))
     users = items = np.arange(10)
     ridge, blend = (TrainedModel.load(tmp_path / name).model for name in ("alone", "stopped"))
     np.testing.assert_array_equal(blend.predict(train, users, items), ridge.predict(train, users, items))
