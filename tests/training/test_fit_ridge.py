@@ -21,6 +21,7 @@ from refeed.models.ridge.levels import priors_of
 from refeed.models.ridge.mixed_levels import dampings_of
 from refeed.progress import Reporter, report_progress, silent
 from refeed.ratings.pairs import align_to
+from refeed.ratings.store import Ratings
 from refeed.trained_model import TrainedModel
 from refeed.training.fit import fit
 
@@ -155,19 +156,35 @@ def test_the_prior_of_items_levels_follows_from_how_much_they_differ(tmp_path: P
     assert (settled.prior_bias, settled.prior_user_bias) == pytest.approx(expected, rel=0.05)
 
 
-def test_a_training_that_only_gets_worse_starts_again_at_a_lower_rate(tmp_path: Path) -> None:
+def only_worse() -> tuple[Ratings, Ratings, Config]:
+    """Ratings, and validation ratings that are the worse predicted the more is learned, whatever the rate."""
     train, valid = simulated()
-    # The more is learned, the worse the opposite of it is predicted, whatever the rate.
     opposite = replace(valid, values=(2 * train.mean - valid.values).astype(np.float32))
     # Of levels much is there from the start, and some of it may be unlearned.
     still = RIDGE.model_copy(update={"prior_bias": 1e4})
-    config = ridge_of(schedule="constant").model_copy(update={"model": still})
+    return train, opposite, ridge_of(schedule="constant").model_copy(update={"model": still})
+
+
+def test_a_training_that_only_gets_worse_starts_again_at_a_lower_rate(tmp_path: Path) -> None:
+    train, opposite, config = only_worse()
     with (tmp_path / "said.txt").open("w") as stream, report_progress(stream) as reporter:
         fit(train, opposite, config, tmp_path / "run", reporter=reporter)
     lines, said = metrics_of(tmp_path / "run"), (tmp_path / "said.txt").read_text()
     assert said.count("starts again at a learning rate of") == 3
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert lines[-1]["lr"] == pytest.approx(0.01 / 27)
+
+
+@pytest.mark.parametrize("stopped", [1, 2, 3, 4, 6])
+def test_a_training_that_starts_again_equals_one_that_was_stopped_before_it_did(
+    tmp_path: Path, stopped: int
+) -> None:
+    train, opposite, config = only_worse()
+    fit(train, opposite, config, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):  # after 3 epochs it would start again
+        fit(train, opposite, config, tmp_path / "stopped", reporter=stopping_after(stopped - 1))
+    fit(train, opposite, config, tmp_path / "stopped", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
 def test_with_very_many_ratings_priors_are_tried_on_some_users_and_scaled_up(

@@ -3,9 +3,9 @@
 from refeed.models.calibrate import calibrate
 from refeed.models.ridge.drift import carry_forward
 from refeed.models.ridge.held_out import some_of
-from refeed.models.ridge.interaction_matrix import InteractionMatrix
 from refeed.models.ridge.item_noise import set_noise
-from refeed.models.ridge.levels import hold_to_biases
+from refeed.models.ridge.levels import hold_to_levels
+from refeed.models.ridge.mixed_levels import MixedLevels
 from refeed.models.ridge.model import RidgeAutoencoder
 from refeed.models.ridge.shift import shift_level
 from refeed.models.ridge.temper import temper
@@ -19,7 +19,7 @@ def complete(
     model: RidgeAutoencoder,
     train: Ratings,
     held_out: Aligned | None,
-    interactions: InteractionMatrix | None = None,
+    levels: MixedLevels,
     *,
     seed: int = 0,
 ) -> str | None:
@@ -31,7 +31,7 @@ def complete(
         model: trained; is changed.
         train: the training ratings.
         held_out: the validation ratings.
-        interactions: who rated what in the training, where it is there already.
+        levels: that the training started from.
         seed: of all draws.
 
     Returns:
@@ -43,7 +43,7 @@ def complete(
     said = [
         temper(model, train, some, seed=seed),
         set_noise(model, train, some, seed=seed),
-        hold_to_biases(model, train, some, interactions, seed=seed),
+        hold_to_levels(model, train, some, levels, seed=seed),
         carry_forward(model, train, some, model.config, seed=seed),
         shift_level(model, train, held_out),
     ]

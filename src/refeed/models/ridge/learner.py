@@ -112,8 +112,8 @@ class RidgeLearner(nn.Module):
         width, like = int(model.width), torch.empty(0, dtype=dtype, device=device)
         self._interactions = InteractionMatrix(train, device)
         # Rare items are touched by few steps: what these can't learn must be there at the start.
-        levels, scale = levels_of(train, model, self._interactions)
-        self.mean = levels.mean
+        self._levels, scale = levels_of(train, model, self._interactions)
+        levels, self.mean = self._levels, self._levels.mean
         self.deviation = float(train.values.std(dtype=np.float64)) or 1.0
         self.knots = knots_of(train.values)
         self._knots = torch.from_numpy((self.knots - self.mean) / self.deviation).to(like)
@@ -175,7 +175,7 @@ class RidgeLearner(nn.Module):
         """What can be set only once the rest is learned (`complete.py`; see `Learner`)."""
         if not isinstance(model, RidgeAutoencoder):
             raise TypeError(f"a ridge autoencoder is completed here, not a {type(model).__name__}")
-        return complete(model, train, held_out, self._interactions, seed=self._seed)
+        return complete(model, train, held_out, self._levels, seed=self._seed)
 
     # ------------------------------------------------------------------ batches
 

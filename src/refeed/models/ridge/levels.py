@@ -19,7 +19,7 @@ from refeed.models.variances import variances_of
 from refeed.ratings.pairs import Aligned
 from refeed.ratings.store import Ratings
 
-__all__ = ["hold_to_biases", "levels_of", "priors_of"]
+__all__ = ["hold_to_levels", "levels_of", "priors_of"]
 
 _SHARED = 2.0  # how much of what raters say of levels their vectors say, too (benchmarks/RESULTS.md)
 
@@ -49,11 +49,11 @@ def levels_of(
 
 
 @torch.no_grad()
-def hold_to_biases(
+def hold_to_levels(
     model: RidgeAutoencoder,
     train: Ratings,
     held_out: Aligned | None,
-    interactions: InteractionMatrix | None = None,
+    mixed: MixedLevels,
     *,
     seed: int = 0,
 ) -> str | None:
@@ -70,7 +70,7 @@ def hold_to_biases(
         model: trained.
         train: the training ratings.
         held_out: the validation ratings.
-        interactions: who rated what in the training, where it is there already.
+        mixed: the levels that the training started from.
         seed: of the draws of users that say what is chance.
 
     Returns:
@@ -80,7 +80,6 @@ def hold_to_biases(
         return None
     variances = variances_of(train)
     damped = Biases.fit(train, user_damping=variances.user_damping, item_damping=variances.item_damping)
-    mixed, _ = levels_of(train, model.config, interactions)
     candidates = {
         "damped biases": damped,
         "levels with what raters say": Biases(mixed.mean, mixed.items + mixed.pooled, damped.user_damping),
